@@ -1,0 +1,25 @@
+"""LoRA Lab's entry point: builds the page and serves it."""
+
+import os
+import threading
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # Gradio calls out at import unless told not to
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's SVD beside a training worker: two threads would fight it
+
+
+def main() -> None:
+    # Imported here, not above: worker processes import this file too, and need no page.
+    from lora_demo import runs
+    from lora_demo.ui import classify, page
+
+    demo = page.build()
+    demo.launch(**page.launch_options(), prevent_thread_lock=True)
+    print(f"LoRA Lab is at {demo.local_url}", flush=True)
+    # The page is up first; then what the first click needs is made ready.
+    threading.Thread(target=runs.warm_up, daemon=True).start()
+    threading.Thread(target=classify.warm_up, daemon=True).start()
+    demo.block_thread()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+// Draws a figure in place: keeps the chart, its zoom and its legend choices, and follows the page's theme.
+(() => {
+  const holders = new Map();
+
+  const toned = (figure) => {
+    if (!document.body.classList.contains('dark')) return structuredClone(figure);
+    let text = JSON.stringify(figure);
+    for (const [paper, dark] of Object.entries(window.labDarkTones || {})) text = text.replaceAll(paper, dark);
+    return JSON.parse(text);
+  };
+
+  window.drawChart = (holder, figure) => {
+    if (!holder || !figure || !figure.data || !window.Plotly) return;
+    holders.set(holder, figure);
+    const drawn = toned(figure);
+    window.Plotly.react(holder, drawn.data, { ...drawn.layout, autosize: true }, {
+      responsive: true, displaylogo: false, modeBarButtonsToRemove: ['lasso2d', 'select2d', 'autoScale2d'],
+    });
+  };
+
+  // The theme can change under a drawn chart; a tab that was hidden has no width to draw to until it is shown.
+  new MutationObserver(() => holders.forEach((figure, holder) => window.drawChart(holder, figure)))
+    .observe(document.body, { attributes: true, attributeFilter: ['class'] });
+  const sizes = new ResizeObserver((entries) => entries.forEach((entry) => {
+    if (entry.contentRect.width > 0 && entry.target._fullLayout) window.Plotly.Plots.resize(entry.target);
+  }));
+  const draw = window.drawChart;
+  window.drawChart = (holder, figure) => { draw(holder, figure); sizes.observe(holder); };
+})();

@@ -1,0 +1,77 @@
+"""The page: a title line and four tabs in the story's order."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import gradio as gr
+import plotly
+from starlette.responses import FileResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from lora_demo.figures.palette import DARK_TONES
+from lora_demo.ui import api, chart, classify, layer, rank, train
+from lora_demo.ui.session import OWNER
+from lora_demo.ui.theme import THEME
+
+FRONT = Path(__file__).resolve().parents[2] / "assets" / "front"
+PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+TITLE = '<div id="top"><b>LoRA Lab</b><span>see what a low-rank update is, train one, and use it</span></div>'
+TABS = {"rank": "1  Rank & SVD", "layer": "2  LoRA layer", "train": "3  Train", "classify": "4  Classify"}
+REMEMBER_TAB = """() => {
+  const names = %s, shown = document.querySelector('.tab-container button.selected')?.innerText.trim();
+  const url = new URL(location);
+  url.searchParams.set('tab', names[shown?.[0]] || 'rank');
+  history.replaceState(null, '', url);
+}""" % json.dumps({label[0]: name for name, label in TABS.items()})  # noqa: UP031 (braces are JavaScript's here)
+
+
+def build() -> gr.Blocks:
+    """Build the interface; no model is loaded and nothing is computed that the first tab does not show."""
+    with gr.Blocks(title="LoRA Lab") as demo:
+        gr.HTML(TITLE)
+        owner = gr.Textbox(visible="hidden", elem_id="owner")
+        demo.load(None, None, owner, js=OWNER)
+        with gr.Tabs() as tabs:
+            with gr.Tab(TABS["rank"], id="rank"):
+                rank.build()
+            with gr.Tab(TABS["layer"], id="layer"):
+                layer.build()
+            with gr.Tab(TABS["train"], id="train"):
+                train.build(demo, owner)
+            with gr.Tab(TABS["classify"], id="classify") as tab:
+                classify.build(tab, demo, owner)
+        tabs.select(None, None, None, js=REMEMBER_TAB)
+        demo.load(_opened_tab, None, tabs, queue=False, show_progress="hidden", api_visibility="private")
+        api.build()
+    return demo
+
+
+def _opened_tab(request: gr.Request) -> gr.Tabs:
+    """The tab that the page's address names, so that a link reproduces what the speaker shows."""
+    named = request.query_params.get("tab", "")
+    return gr.Tabs(selected=named if named in TABS else "rank")
+
+
+def launch_options() -> dict:
+    """What `launch` needs: the looks, the front-end files under addresses that show no path of the host, no telemetry."""
+    tones = f"<script>window.labDarkTones = {json.dumps(DARK_TONES)};</script>"
+    return {
+        "theme": THEME,
+        "css_paths": [FRONT / "style.css"],
+        "head": tones + chart.HEAD,
+        "app_kwargs": {
+            "routes": [
+                Route("/front/plotly.min.js", lambda request: FileResponse(PLOTLY_JS)),
+                Mount("/front", StaticFiles(directory=FRONT)),
+            ]
+        },
+        "max_threads": 200,  # of queued events at once: each viewer of a run holds one
+        "max_file_size": "30mb",
+        "run_history": False,  # on by default, it leaves results in a shared laptop's browser
+        "ssr_mode": False,  # its node child outlives Python and keeps the port
+        "footer_links": [],
+        "quiet": True,
+    }

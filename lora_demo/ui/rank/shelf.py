@@ -1,0 +1,59 @@
+"""What a session looks at, kept on the server between two moves of a slider: nothing is parsed or decomposed again."""
+
+import itertools
+import threading
+from collections import OrderedDict
+from typing import Generic, TypeVar
+
+from lora_demo.errors import LabError
+
+T = TypeVar("T")
+
+
+class Shelf(Generic[T]):
+    """The last few things of each session; keys are small and live in `gr.State`, the things themselves never do.
+
+    Bounded both ways: `places` things a session, `sessions` sessions, least recently used out first.
+    """
+
+    def __init__(self, places: int = 2, sessions: int = 100) -> None:
+        self._places, self._sessions = places, sessions
+        self._things: OrderedDict[str, OrderedDict[int, T]] = OrderedDict()
+        self._keys = itertools.count(1)
+        self._lock = threading.Lock()
+
+    def put(self, session: str, thing: T) -> int:
+        """Keep `thing` for the session and return its key."""
+        with self._lock:
+            mine = self._things.setdefault(session, OrderedDict())
+            self._things.move_to_end(session)
+            key = next(self._keys)
+            mine[key] = thing
+            while len(mine) > self._places:
+                mine.popitem(last=False)
+            while len(self._things) > self._sessions:
+                self._things.popitem(last=False)
+            return key
+
+    def get(self, session: str, key: int) -> T:
+        """The thing of this key; raises LabError where the session's place has been given to others since."""
+        with self._lock:
+            mine = self._things.get(session, {})
+            if key not in mine:
+                raise LabError("This was put away while the page was idle: choose or type it once more.")
+            self._things.move_to_end(session)
+            mine.move_to_end(key)
+            return mine[key]
+
+    def swap(self, session: str, key: int, thing: T) -> bool:
+        """Put `thing` in place of the one of this key; False where that was put away meanwhile."""
+        with self._lock:
+            mine = self._things.get(session, {})
+            if key in mine:
+                mine[key] = thing
+            return key in mine
+
+    def clear(self, session: str) -> None:
+        """Forget all that the session has: its tab was closed."""
+        with self._lock:
+            self._things.pop(session, None)
