@@ -4,7 +4,9 @@ import os
 import threading
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # Gradio calls out at import unless told not to
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's SVD beside a training worker: two threads would fight it
+# One thread for the page's own products: two would fight a training worker's for the cores. A worker takes its share itself.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def main() -> None:

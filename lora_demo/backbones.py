@@ -13,6 +13,9 @@ from transformers.models.vit import ViTForImageClassification
 
 from lora_demo.errors import LabError
 
+logging.disable_progress_bar()
+logging.set_verbosity_error()  # a missing head is no news here: every lane gets a new one
+
 BUNDLED = Path(__file__).resolve().parents[1] / "assets" / "backbone"
 PROCESSOR_DEFAULTS = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3, "resample": 2}
 RESAMPLING = {0: "nearest", 2: "bilinear", 3: "bicubic"}  # PIL's numbers, as preprocessor_config.json writes them
@@ -70,7 +73,11 @@ def load(name: str = "bundled") -> Backbone:
         kind = PretrainedConfig.get_config_dict(source)[0].get("model_type")
         if kind != "vit":
             raise BackboneError(f"Backbone {name!r} is of kind {kind!r}; only 'vit' can be adapted here.")
-        model, report = _quietly_loaded(source)
+        # In float32 from the start: transformers sets the process's default format to the file's while it builds the model, and
+        # what another thread builds meanwhile would come out in half precision.
+        model, report = ViTForImageClassification.from_pretrained(
+            source, dtype=torch.float32, use_safetensors=True, output_loading_info=True
+        )
         processor, _ = PretrainedConfig.get_config_dict(source, _configuration_file="preprocessor_config.json")
     except OSError:
         raise BackboneError(
@@ -84,21 +91,9 @@ def load(name: str = "bundled") -> Backbone:
     size = model.config.image_size
     return Backbone(
         name=name,
-        model=model.float().eval(),
+        model=model.eval(),
         image_size=(size, size) if isinstance(size, int) else tuple(size),
         mean=tuple(processor["image_mean"]),
         std=tuple(processor["image_std"]),
         resampling=RESAMPLING.get(processor["resample"], "bilinear"),
     )
-
-
-def _quietly_loaded(source: str) -> tuple[ViTForImageClassification, dict]:
-    """The model and the report of missing keys, without a progress bar in the log."""
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        return ViTForImageClassification.from_pretrained(source, use_safetensors=True, output_loading_info=True)
-    finally:
-        logging.set_verbosity(verbosity)
-        logging.enable_progress_bar()

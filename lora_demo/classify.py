@@ -88,7 +88,7 @@ def checked_scale(scale: float | None) -> float:
     if scale is None:
         return 1.0
     if not isinstance(scale, int | float) or not 0 <= scale <= MAX_SCALE:
-        raise ClassifyError(f"scale must be a number from 0 to {MAX_SCALE}, not {scale!r}.")
+        raise ClassifyError(f"The scale must be a number from 0 to {MAX_SCALE}, not {scale!r}.")
     return float(scale)
 
 

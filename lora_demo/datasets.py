@@ -62,9 +62,9 @@ def load(name: str = "bundled") -> Data:
     `DataError` where the folder does not hold it; nothing is downloaded.
     """
     if name == "bundled":
-        train, test, classes = _read_sheets("train"), _read_sheets("test"), list(CLASSES)
+        train, test, classes = read_sheets("train"), read_sheets("test"), list(CLASSES)
     else:
-        train, test, classes = _read_cifar10(name)
+        train, test, classes = read_cifar10(name)
     train, validation = _split_off_validation(train)
     return Data(name, classes, train, validation, test)
 
@@ -85,7 +85,7 @@ def flipped(images: Tensor, generator: torch.Generator) -> Tensor:
     return torch.where(mirrored.view(-1, 1, 1, 1), images.flip(-1), images)
 
 
-def _read_sheets(split: str) -> Split:
+def read_sheets(split: str) -> Split:
     """Bundled CIFAR-10: one PNG a class, tiles of 32 x 32, row by row (assets/README.md)."""
     images, labels = [], []
     for label, name in enumerate(CLASSES):
@@ -98,7 +98,7 @@ def _read_sheets(split: str) -> Split:
     return Split(torch.cat(images), torch.cat(labels))
 
 
-def _read_cifar10(folder: str) -> tuple[Split, Split, list[str]]:
+def read_cifar10(folder: str) -> tuple[Split, Split, list[str]]:
     """CIFAR-10 as torchvision keeps it: batches of pickled uint8 rows [n, 3072], channels first."""
     batches = Path(folder) / "cifar-10-batches-py"
     try:

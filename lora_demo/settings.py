@@ -131,23 +131,25 @@ def _checked(field: dataclasses.Field, value: Any) -> Any:
     if name == "lanes":
         lanes = [value] if isinstance(value, str) else value
         if not isinstance(lanes, list | tuple) or not lanes or any(lane not in LANES for lane in lanes):
-            raise SettingsError(f"lanes must name at least one of {', '.join(LANES)}, not {value!r}.")
+            raise SettingsError(f"Setting 'lanes' must name at least one of {', '.join(LANES)}, not {value!r}.")
         return tuple(lane for lane in LANES if lane in lanes)
     if described["choices"]:
         if value not in described["choices"]:
-            raise SettingsError(f"{name} must be one of {', '.join(described['choices'])}, not {value!r}.")
+            raise SettingsError(f"Setting '{name}' must be one of {', '.join(described['choices'])}, not {value!r}.")
         return value
     if field.type == "str":
         if not isinstance(value, str) or not value.strip():
-            raise SettingsError(f"{name} must be a name or a folder, not {value!r}.")
+            raise SettingsError(f"Setting '{name}' must be a name or a folder, not {value!r}.")
         return value.strip()
     if field.type == "bool":
         if not isinstance(value, bool):
-            raise SettingsError(f"{name} must be true or false, not {value!r}.")
+            raise SettingsError(f"Setting '{name}' must be true or false, not {value!r}.")
         return value
     whole = field.type == "int"
     low, high = described["minimum"], described["maximum"]
-    wanted = f"{name} must be {'a whole number' if whole else 'a number'} from {low:,} to {high:,}, not {value!r}."
+    wanted = (
+        f"Setting '{name}' must be {'a whole number' if whole else 'a number'} from {low:,} to {high:,}, not {value!r}."
+    )
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise SettingsError(wanted)
     if (whole and value != int(value)) or not low <= value <= high:

@@ -150,9 +150,10 @@ class Race:
     def _build_lanes(self) -> None:
         """Every lane starts from the same backbone under the same new head."""
         settings = self.settings
-        self.backbone.model.set_attn_implementation(numerics.fast_attention(self.device, self.backbone.tokens))
         self.dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}.get(settings.dtype)
         self.dtype = self.dtype or numerics.fast_dtype(self.device)
+        attention = numerics.fast_attention(self.device, self.dtype, self.backbone.tokens)
+        self.backbone.model.set_attn_implementation(attention)
         head = self.backbone.new_head(self.data.classes, torch.Generator().manual_seed(settings.seed))
         for name in settings.lanes:
             model = copy.deepcopy(self.backbone.model)

@@ -9,7 +9,8 @@ def significant(value: float, figures: int = 3) -> str:
     """`value` to `figures` significant figures, without an exponent where that can be avoided: 24.6, 295, 0.065."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
-    decimals = figures - 1 - math.floor(math.log10(abs(value)))
+    exponent = int(f"{value:.{figures - 1}e}".partition("e")[2])  # of the rounded value: 0.9996 is 1.00
+    decimals = figures - 1 - exponent
     if decimals > 8:
         return f"{value:.{figures - 1}e}"
     return f"{round(value, decimals):,.{max(0, decimals)}f}"

@@ -10,12 +10,18 @@ os.environ["LORA_LAB_RUNS"] = tempfile.mkdtemp(prefix="lora-lab-runs-")
 
 import json
 import pickle
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+ROOT = Path(__file__).resolve().parents[1]
 torch.set_num_threads(1)  # small tensors: a second thread only waits
 
 
@@ -70,4 +76,32 @@ def tiny_settings(tiny_backbone: str, tiny_cifar: str) -> dict:
 @pytest.fixture(scope="session")
 def sheets() -> Path:
     """Where the bundled CIFAR-10 sheets are."""
-    return Path(__file__).resolve().parents[1] / "assets" / "cifar10"
+    return ROOT / "assets" / "cifar10"
+
+
+@pytest.fixture(scope="session")
+def app_url(tmp_path_factory) -> str:
+    """The address of the app, started as a person starts it and ended with the tests."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = tmp_path_factory.mktemp("app") / "log"
+    environment = {**os.environ, "GRADIO_SERVER_PORT": str(port), "LORA_LAB_RUNS": str(log.parent / "runs")}
+    with log.open("w") as output:
+        process = subprocess.Popen([sys.executable, ROOT / "app.py"], env=environment, stdout=output, stderr=output)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + 90
+        while True:
+            try:
+                urllib.request.urlopen(url, timeout=5).close()
+                break
+            except OSError:
+                assert process.poll() is None, f"the app ended: {log.read_text()}"
+                assert time.monotonic() < deadline, f"the app did not come up: {log.read_text()}"
+                time.sleep(0.2)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(20)
+    assert "Traceback" not in log.read_text(), log.read_text()

@@ -140,15 +140,21 @@ def test_dropout_drops_what_peft_drops(vit, images, variant):
     for model in (mine.train(), theirs.train()):
         torch.manual_seed(3)
         outputs.append(model(images).logits)
+        F.cross_entropy(outputs[-1], LABELS).backward()
     torch.testing.assert_close(*outputs, atol=1e-6, rtol=0)
+    for name, layer in lora.adapted_layers(mine).items():
+        their_A, their_B = factors(theirs, name)
+        torch.testing.assert_close(layer.lora_A.grad, their_A.grad, atol=1e-5, rtol=0)
+        torch.testing.assert_close(layer.lora_B.grad, their_B.grad, atol=1e-5, rtol=0)
 
 
-def test_on_the_bundled_backbone_the_forward_is_pefts_to_1e_5():
+@pytest.mark.parametrize("variant", PEFT_OPTIONS)
+def test_on_the_bundled_backbone_the_logits_are_pefts_to_a_millionth(variant):
     model = ViTForImageClassification.from_pretrained(BACKBONE, dtype=torch.float32).eval()
     images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
-    mine, theirs = twins(model, "lora")
     with torch.no_grad():
-        torch.testing.assert_close(mine(images).logits, theirs(images).logits, atol=1e-5, rtol=0)
+        mine, theirs = (twin(images).logits for twin in twins(model, variant))
+    assert torch.linalg.norm(mine - theirs) < 1e-6 * torch.linalg.norm(theirs)
 
 
 # --- the layer -----------------------------------------------------------------------------------------------------
@@ -229,6 +235,15 @@ def test_strength_goes_from_the_base_to_the_trained_weight(variant):
     torch.testing.assert_close(layer(x), expected, atol=1e-6, rtol=0)
     layer.strength = 0.0
     assert torch.equal(layer(x), base(x))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_output_is_the_same_bits_with_and_without_gradients(variant):
+    layer = randomise_B(LoRALinear(nn.Linear(12, 9), 3, variant=variant))
+    x = torch.randn(4, 12)
+    with torch.inference_mode():
+        without = layer(x)
+    assert torch.equal(without, layer(x))
 
 
 def test_dropout_does_nothing_outside_training():

@@ -11,10 +11,11 @@ from lora_demo.layer_lab.rates import NOTEBOOK_RATE, RATES, Sweep
 
 
 def outputs(found: WrongInjection) -> str:
-    """A query projection's output before and after an injection, on the scale of the right one; what is no number is blank."""
+    """A query projection's output before and after an injection, on the right one's scale; NaN is drawn as 0."""
     limit = float(np.abs(found.base_output).max())
     after = np.clip(np.nan_to_num(found.output, nan=0.0), -limit, limit)
-    tiles = [Tile(found.base_output, "before: W₀x + b"), Tile(after, "after injection", "→")]
+    name = "after injection (pale: no number)" if np.isnan(found.output).any() else "after injection"
+    tiles = [Tile(found.base_output, "before: W₀x + b"), Tile(after, name, "→")]
     return equation(tiles, width=780, height=180, limit=limit)
 
 
@@ -52,7 +53,7 @@ def draws(kaiming: Draw, gaussian: Draw) -> go.Figure:
 def rates(sweep: Sweep) -> go.Figure:
     """What is left of the loss at each learning rate; the notebook's rate as a line."""
     figure = go.Figure()
-    for name, losses, colour, width in (("full", sweep.full, FULL, 2.5), ("LoRA", sweep.lora, LORA, 4)):
+    for name, losses, colour, width, side in (("full", sweep.full, FULL, 2.5, -20), ("LoRA", sweep.lora, LORA, 4, 20)):
         best = int(np.argmin(losses))
         figure.add_scatter(
             x=np.array(RATES),
@@ -62,7 +63,7 @@ def rates(sweep: Sweep) -> go.Figure:
             marker={"size": [15 if i == best else 7 for i in range(len(RATES))]},
             name=name,
         )
-        named = {"text": f"<b>{name}</b>", "showarrow": False, "yshift": -20, "font_color": colour}
+        named = {"text": f"<b>{name}</b>", "showarrow": False, "yshift": side, "font_color": colour}
         figure.add_annotation(x=np.log10(RATES[best]), y=np.log10(losses[best]), **named)
     figure.add_vline(x=NOTEBOOK_RATE, line={"color": FROZEN, "dash": "dot", "width": 2})
     framed(figure, "Loss left after 80 steps, as a share of the first", 300)

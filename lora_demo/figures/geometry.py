@@ -28,8 +28,9 @@ def geometry(u: np.ndarray, singular_values: np.ndarray, vt: np.ndarray, turn: f
     left = _panel(before, arrows_before, 1.0, turn, f"the unit {shape} with its singular directions")
     right = _panel(after, arrows_after, reach, turn, f"its image: half axes of length {lengths}")
     return (
-        f'<div class="equation"><figure>{left}<figcaption>unit {shape}</figcaption></figure><span class="sign">→</span>'
-        f"<figure>{right}<figcaption>its image, half axes {html.escape(lengths)}</figcaption></figure></div>"
+        f'<div class="equation"><div><figure>{left}<figcaption>unit {shape}</figcaption></figure></div>'
+        f'<div><span class="sign">→</span><figure>{right}<figcaption>its image, half axes {html.escape(lengths)}'
+        "</figcaption></figure></div></div>"
     )
 
 

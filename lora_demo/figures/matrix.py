@@ -82,11 +82,10 @@ def data_url(image: Image.Image, kind: str = "png", **options) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(data.getvalue()).decode()}"
 
 
-def described(values: np.ndarray, name: str) -> str:
-    """What a screen reader says of a matrix: its numbers while they are few, else its size and range."""
+def described(values: np.ndarray, name: str, scale: float = 0.0) -> str:
+    """What a screen reader says of a matrix: its numbers while they are few (noise beside `scale` is 0), else its range."""
     rows, columns = values.shape
     if values.size <= LARGEST_DRAWN:
-        scale = np.abs(values).max(initial=0)
         numbers = "; ".join(", ".join(number(v, scale) for v in row) for row in values)
         return f"{name}: {numbers}"
     return f"{name}: {rows} by {columns}, from {number(values.min())} to {number(values.max())}"
@@ -95,7 +94,7 @@ def described(values: np.ndarray, name: str) -> str:
 def heatmap(tile: Tile, cell: float, limit: float) -> str:
     """One matrix, `cell` pixels an entry: an SVG with numbers where they fit, an image above 16 rows or columns."""
     rows, columns = tile.values.shape
-    label = html.escape(described(tile.values, tile.name), quote=True)
+    label = html.escape(described(tile.values, tile.name, limit), quote=True)
     width, height = max(THINNEST, columns * cell), max(THINNEST, rows * cell)
     if max(rows, columns) > LARGEST_DRAWN:
         crisp = ' class="crisp"' if cell >= 1 else ""
@@ -151,8 +150,8 @@ def equation(tiles: Iterable[Tile], *, width: int, height: int, limit: float | N
     cell = min(LARGEST_CELL, height / rows, (width - 46 * len(tiles)) / columns)
     parts = []
     for tile in tiles:
-        if tile.before:
-            parts.append(f'<span class="sign">{html.escape(tile.before)}</span>')
+        sign = f'<span class="sign">{html.escape(tile.before)}</span>' if tile.before else ""
         picture = heatmap(tile, cell, limit if tile.limit is None else tile.limit)
-        parts.append(f"<figure>{picture}<figcaption>{html.escape(tile.name)}</figcaption></figure>")
+        caption = f"<figcaption>{html.escape(tile.name)}</figcaption>"
+        parts.append(f"<div>{sign}<figure>{picture}{caption}</figure></div>")
     return f'<div class="equation">{"".join(parts)}</div>'

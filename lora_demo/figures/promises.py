@@ -3,13 +3,14 @@
 from lora_demo.layer_lab.promises import Latency, Memory, Switch
 from lora_demo.units import bytes_text, seconds_text, share_text
 
-TOO_NOISY, SMALLEST_COST = 0.10, 0.02  # shares of the bare forward pass
+PENDING = "Not measured yet."
+TOO_NOISY, SMALLEST_COST = 0.05, 0.02  # shares of the bare forward pass
 
 
-def switch(measured: Switch | None) -> str:
+def switch(measured: Switch | None, pending: str = PENDING) -> str:
     """Files and loading times of an adapter and of a whole model."""
     rows = [("adapter and head", "–", "–"), ("whole model", "–", "–")]
-    verdict = ""
+    verdict = pending
     if measured:
         rows = [
             ("adapter and head", bytes_text(measured.adapter_bytes), seconds_text(measured.adapter_seconds)),
@@ -25,11 +26,11 @@ def switch(measured: Switch | None) -> str:
     return _block("Tasks are cheap to switch", claim, ("", "file", "load"), rows, verdict)
 
 
-def memory(measured: dict[str, Memory] | None, batch_size: int) -> str:
+def memory(measured: dict[str, Memory] | None, batch_size: int, pending: str = PENDING) -> str:
     """What training holds, by kind, full against LoRA."""
     kinds = ("weights", "gradients", "optimizer", "activations", "total")
     rows = [(kind, "–", "–") for kind in kinds]
-    verdict = ""
+    verdict = pending
     if measured:
         full, lora = measured["full"], measured["lora"]
         rows = [(kind, bytes_text(getattr(full, kind)), bytes_text(getattr(lora, kind))) for kind in kinds]
@@ -45,11 +46,11 @@ def memory(measured: dict[str, Memory] | None, batch_size: int) -> str:
     return _block("Training is cheaper", claim, ("", "full", "LoRA"), rows, verdict)
 
 
-def latency(measured: Latency | None) -> str:
+def latency(measured: Latency | None, pending: str = PENDING) -> str:
     """A forward pass bare, with A and B beside W0, and merged."""
     kinds = {"base": "no adapter", "unmerged": "A and B beside W₀", "merged": "merged into W₀"}
     rows = [(label, "–", "–") for label in kinds.values()]
-    verdict = ""
+    verdict = pending
     if measured:
         times = {kind: getattr(measured, kind) for kind in kinds}
         rows = [
@@ -62,9 +63,8 @@ def latency(measured: Latency | None) -> str:
 
 def _latency_verdict(measured: Latency) -> str:
     merged, unmerged = measured.merged / measured.base - 1, measured.unmerged / measured.base - 1
-    noise = measured.spread / measured.base
-    figures = f"merged <b>{_percent(merged)}</b>, unmerged <b>{_percent(unmerged)}</b>, and single times scatter by "
-    figures += f"{100 * noise:.1f} %"
+    noise = measured.noise / measured.base
+    figures = f"merged <b>{_percent(merged)}</b>, unmerged <b>{_percent(unmerged)}</b>, noise {100 * noise:.1f} %"
     if noise > TOO_NOISY:
         return f"Not decided: {figures}. Something else is using the machine; measure again."
     if merged <= max(2 * noise, SMALLEST_COST):
@@ -81,5 +81,5 @@ def _block(title: str, claim: str, titles: tuple[str, ...], rows: list[tuple[str
     body = "".join(f'<tr><th scope="row">{name}</th><td>{one}</td><td>{other}</td></tr>' for name, one, other in rows)
     return (
         f'<div class="promise"><h3>{title}</h3><p class="note">{claim}</p>'
-        f'<table class="ledger"><tr>{head}</tr>{body}</table><p>{verdict or "Not measured yet."}</p></div>'
+        f'<table class="ledger"><tr>{head}</tr>{body}</table><p>{verdict}</p></div>'
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
@@ -12,6 +13,7 @@ from lora_demo.training import INTERIM_IMAGES
 
 STEPS = 30
 IMAGES = INTERIM_IMAGES
+SHORT = Settings(lanes=("lora",), steps=STEPS, evaluate_every=STEPS)
 OWNER = "frozen head"  # no browser session's, so that these runs are nobody's latest adapter
 
 
@@ -32,12 +34,11 @@ class Progress:
             raise runs.RunError(event.message)
 
 
-async def compare(steps: int = STEPS) -> AsyncIterator[dict[str, Progress]]:
-    """Train with the head "trained", then "frozen", `steps` steps each; yields both whenever there is news."""
+async def compare(settings: Settings = SHORT) -> AsyncIterator[dict[str, Progress]]:
+    """Train with the head "trained", then "frozen", alike in all else; yields both whenever there is news."""
     both = {"trained": Progress(), "frozen": Progress()}
     for name, progress in both.items():
-        settings = Settings(lanes=("lora",), steps=steps, evaluate_every=steps, freeze_head=name == "frozen")
-        run = runs.start(settings, OWNER)
+        run = runs.start(dataclasses.replace(settings, freeze_head=name == "frozen"), OWNER)
         try:
             async for news in runs.follow(run):
                 for event in news:

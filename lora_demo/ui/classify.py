@@ -57,7 +57,7 @@ def build(tab: gr.Tab, demo: gr.Blocks, owner: gr.Textbox) -> None:
                     )
 
     inputs, pictures = [photo, scale, run, owner], [headline, seen, bars]
-    light = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+    light = {"concurrency_limit": None, "show_progress": "hidden", "api_visibility": "private"}
     answer = spoken(_answer)
     for name, button in chips.items():
         button.click(lambda name=name: example_paths[name], None, photo, **light)
@@ -88,6 +88,9 @@ def _refresh(run: str, owner: str, request: gr.Request) -> gr.Radio:
 
 
 def _answer(path: str | None, scale: float, run: str, owner: str, request: gr.Request) -> tuple:
+    if not path:
+        return gr.skip(), gr.skip(), gr.skip()  # the image was taken away: the last answer stays until there is another
+
     from lora_demo import classify  # here: it brings torch and transformers, which the first page does not need
 
     record = runs.record(run) if run else usable_record(owner_of(owner, request))

@@ -28,6 +28,11 @@ REMEMBER_TAB = """() => {
 }""" % json.dumps({label[0]: name for name, label in TABS.items()})  # noqa: UP031 (braces are JavaScript's here)
 
 
+# A click on the tab itself, so that it looks for the newest adapter as it does when a person opens it.
+OPEN_CLASSIFY = """() => document.querySelectorAll('.tab-container [role="tab"]').forEach(
+  tab => { if (tab.innerText.trim().startsWith('4')) { tab.click(); window.scrollTo(0, 0); } })"""
+
+
 def build() -> gr.Blocks:
     """Build the interface; no model is loaded and nothing is computed that the first tab does not show."""
     with gr.Blocks(title="LoRA Lab") as demo:
@@ -38,13 +43,17 @@ def build() -> gr.Blocks:
             with gr.Tab(TABS["rank"], id="rank"):
                 rank.build()
             with gr.Tab(TABS["layer"], id="layer"):
-                layer.build()
+                choice = layer.build()
             with gr.Tab(TABS["train"], id="train"):
-                train.build(demo, owner)
+                form = train.build(demo, owner)
             with gr.Tab(TABS["classify"], id="classify") as tab:
                 classify.build(tab, demo, owner)
+        quiet = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+        carried = [form.settings["targets"], form.settings["rank"]]
+        choice.train.click(lambda targets, rank: (targets, rank), [choice.targets, choice.rank], carried, **quiet)
+        form.classify.click(None, None, None, js=OPEN_CLASSIFY)
         tabs.select(None, None, None, js=REMEMBER_TAB)
-        demo.load(_opened_tab, None, tabs, queue=False, show_progress="hidden", api_visibility="private")
+        demo.load(_opened_tab, None, tabs, **quiet)
         api.build()
     return demo
 
@@ -52,7 +61,7 @@ def build() -> gr.Blocks:
 def _opened_tab(request: gr.Request) -> gr.Tabs:
     """The tab that the page's address names, so that a link reproduces what the speaker shows."""
     named = request.query_params.get("tab", "")
-    return gr.Tabs(selected=named if named in TABS else "rank")
+    return gr.Tabs(selected=named) if named in TABS else gr.skip()
 
 
 def launch_options() -> dict:

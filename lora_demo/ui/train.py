@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from html import escape
 
 import gradio as gr
@@ -39,8 +40,16 @@ REMEMBER_RUN = """id => {
 FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
 
 
-def build(demo: gr.Blocks, owner: gr.Textbox) -> gr.Textbox:
-    """Lay out the tab; returns the hidden box that holds the id of the run it shows."""
+@dataclass(frozen=True)
+class TrainTab:
+    """What other tabs need of this one: the settings' controls by name, and the button that leads on."""
+
+    settings: dict[str, gr.components.Component]
+    classify: gr.Button
+
+
+def build(demo: gr.Blocks, owner: gr.Textbox) -> TrainTab:
+    """Lay out the tab; it starts on the recorded run."""
     with gr.Row():
         with gr.Column(scale=1, elem_classes="controls"):
             gr.HTML(f'<div class="lead">{LEAD}</div>')
@@ -65,15 +74,17 @@ def build(demo: gr.Blocks, owner: gr.Textbox) -> gr.Textbox:
                 with gr.Column(min_width=320):
                     accuracies = chart(label="Accuracy of each lane on held-out images", height=300, elem_id="accuracy")
             ledger = gr.HTML(elem_id="ledger")
+            onward = gr.Button("Classify a photo with the adapter", elem_classes="onward")
 
     run_id = gr.Textbox(visible="hidden", elem_id="run-id")
     pictures = [headline, losses, accuracies, ledger]
     quick = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+    # Queued, without a limit: an error of an event outside the queue shows as a failed request in the browser's console.
     streaming = {"concurrency_limit": None, "show_progress": "hidden", "api_visibility": "private"}
 
     for name, button in chips.items():
         button.click(lambda name=name: _preset(name, list(inputs)), None, list(inputs.values()), **quick)
-    started = train.click(spoken(_start), [owner, *inputs.values()], run_id, **quick)
+    started = train.click(spoken(_start), [owner, *inputs.values()], run_id, **streaming)
     started.success(None, run_id, None, js=REMEMBER_RUN)
     following = [started.success(spoken(_follow), [run_id, over], pictures, **streaming)]
     following.append(
@@ -81,8 +92,8 @@ def build(demo: gr.Blocks, owner: gr.Textbox) -> gr.Textbox:
     )
     following.append(over.input(spoken(_follow), [run_id, over], pictures, **streaming))
     following.append(replay.click(spoken(_replay), [run_id, over], pictures, **streaming))
-    stop.click(spoken(_stop), [run_id, owner], None, **quick)
-    return run_id
+    stop.click(spoken(_stop), [run_id, owner], None, **streaming)
+    return TrainTab(inputs, onward)
 
 
 def _input(field: dataclasses.Field) -> gr.components.Component:
@@ -118,9 +129,14 @@ def _preset(name: str, fields: list[str]) -> list:
     return [values[field] for field in fields]
 
 
-def _start(owner: str, *values, request: gr.Request) -> str:
+def _start(owner: str, request: gr.Request, *values) -> str:
     names = [*FIRST, *(name for name in FIELDS if name not in FIRST)]
-    return runs.start(Settings.parse(dict(zip(names, values, strict=True))), owner_of(owner, request)).id
+    given = {
+        # An empty gr.Number may arrive as 0, which no optional setting allows: it means what an empty field means.
+        name: None if FIELDS[name].type.endswith("None") and not value else value
+        for name, value in zip(names, values, strict=True)
+    }
+    return runs.start(Settings.parse(given), owner_of(owner, request)).id
 
 
 def _stop(run_id: str, owner: str, request: gr.Request) -> None:

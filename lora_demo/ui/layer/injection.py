@@ -41,6 +41,7 @@ def build() -> Choice:
                 label="Backbone",
                 info="bundled, a local folder, or a hub id of a transformers ViT",
                 max_lines=1,
+                elem_id="layer-backbone",
             )
             train = gr.Button("Train these layers", elem_id="train-these")
         with gr.Column(scale=3, elem_classes="pictures"):

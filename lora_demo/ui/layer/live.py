@@ -48,18 +48,19 @@ def build() -> None:
     shown = [moment, said, down_and_up, total, gradients, loss]
     quiet = {"show_progress": "hidden", "api_visibility": "private"}
     still = [timer, play]
-    for restart in (heading.expand, start.input, reset.click):
-        restart(begin, [start], shown + still, **quiet)
+    heading.expand(begin, [start], shown, **quiet)
+    for restart in (start.input, reset.click):  # first the timer, so that no step lands on the fresh layer
+        restart(stand_still, None, still, queue=False, **quiet).then(begin, [start], shown, **quiet)
     step.click(advance, [moment, rate], shown, queue=False, **quiet)
     timer.tick(play_on, [moment, rate], shown + still, queue=False, **quiet)
     play.click(toggle, [play], still, queue=False, **quiet)
 
 
 def begin(start: str) -> list:
-    """The layer before its first step, and nothing playing."""
+    """The layer before its first step."""
     from lora_demo.layer_lab import live
 
-    return [*show(live.begin(start)), gr.Timer(active=False), PLAY]
+    return show(live.begin(start))
 
 
 @spoken
@@ -73,8 +74,12 @@ def advance(moment, rate: str) -> list:
 def play_on(moment, rate: str) -> list:
     """One step further while playing; stops where nothing more happens."""
     shown = advance(moment, rate)
-    on = not shown[0].finished
-    return [*shown, gr.Timer(active=on), PAUSE if on else PLAY]
+    return shown + (stand_still() if shown[0].finished else [gr.skip(), gr.skip()])
+
+
+def stand_still() -> list:
+    """Nothing plays."""
+    return [gr.Timer(active=False), PLAY]
 
 
 def toggle(label: str) -> list:

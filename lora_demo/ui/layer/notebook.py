@@ -1,5 +1,6 @@
 """Six corrections to the notebook this page grew out of, each beside what it corrects."""
 
+import math
 from collections.abc import AsyncIterator
 
 import gradio as gr
@@ -116,9 +117,9 @@ def show_damage(way: str) -> tuple[str, str]:
     from lora_demo.layer_lab import corrections
 
     found = corrections.inject_as(way)
-    before, after = share_text(found.base_accuracy, 1), share_text(found.accuracy, 1)
+    before, after = f"{100 * found.base_accuracy:.1f} %", f"{100 * found.accuracy:.1f} %"
     low, high = found.weight_range
-    held = "no numbers at all" if low != low else f"numbers from <b>{low:.2g}</b> to <b>{high:.2g}</b>"
+    held = "what is not even a number" if math.isnan(low) else f"numbers from <b>{low:.2g}</b> to <b>{high:.2g}</b>"
     if way == "copied":
         sentence = f"Injected as here, the model is the one it was: {after} right before and after"
     else:

@@ -17,13 +17,16 @@ def build() -> None:
     )
     with gr.Row(elem_classes="controls-first"):
         with gr.Column(scale=1, elem_classes="controls"):
-            batch = gr.Radio(BATCHES, value="32", label="Images at a time")
+            batch = gr.Radio(BATCHES, value="32", label="Images at a time", elem_id="promise-batch")
             measure_button = gr.Button("Measure here and now", variant="primary")
             gr.HTML(
                 '<div class="note">Rank 8 on query and value. Times are medians, taken in turns; a busy machine shows.</div>'
             )
         with gr.Column(scale=3, elem_classes="pictures"), gr.Row(elem_classes="promises"):
-            shown = [gr.HTML(min_width=280) for _ in range(3)]
+            shown = []
+            for _ in range(3):
+                with gr.Column(min_width=240):
+                    shown.append(gr.HTML())
     quiet = {"show_progress": "hidden", "api_visibility": "private"}
     heading.expand(unmeasured, None, shown, **quiet)
     measure_button.click(measure, [batch], shown, concurrency_id="measure", concurrency_limit=1, **quiet)
@@ -44,6 +47,8 @@ def measure(batch: str) -> Iterator[list]:
     from lora_demo.settings import Settings
 
     settings = Settings.parse({"batch_size": int(batch), "lanes": ["lora", "full"]})
+    waiting = "Measuring …"
+    yield [figures.switch(None, waiting), figures.memory(None, 1, waiting), figures.latency(None, waiting)]
     yield [figures.switch(promises.measure_switch(settings)), gr.skip(), gr.skip()]
     yield [gr.skip(), figures.memory(promises.measure_memory(settings), settings.batch_size), gr.skip()]
     yield [gr.skip(), gr.skip(), figures.latency(promises.measure_latency(settings))]

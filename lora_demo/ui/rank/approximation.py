@@ -3,7 +3,6 @@
 import html
 
 import numpy as np
-import plotly.graph_objects as go
 
 from lora_demo.figures.matrix import Tile, equation, subscript
 from lora_demo.figures.spectrum import eckart_young, spectrum
@@ -66,12 +65,12 @@ def break_even(analysis: Analysis) -> str:
     return f"Two factors store less than the {m * n:,} numbers up to rank {analysis.break_even}."
 
 
-def spectrum_chart(analysis: Analysis, k: int) -> go.Figure:
+def spectrum_chart(analysis: Analysis, k: int) -> dict:
     """The spectrum, with the tolerance and k marked."""
     return spectrum(analysis.singular_values, analysis.tolerance, k)
 
 
-def curve_chart(analysis: Analysis, k: int) -> go.Figure:
+def curve_chart(analysis: Analysis, k: int) -> dict:
     """The Eckart-Young curve, with k marked."""
     m, n = analysis.shape
     largest = analysis.spectral_norm or 1.0

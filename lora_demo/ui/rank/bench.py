@@ -10,18 +10,20 @@ from lora_demo.matrices import Analysis, analyze, example
 from lora_demo.ui.rank.shelf import Shelf
 
 START = "sum"  # the example that everybody starts on
-START_KEY = 0
+START_KEY = "start"
 SHELF: Shelf[Analysis] = Shelf()
 
-LIGHT = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}  # events that answer at once
 LOWEST_POWER = -17  # of ten, where the tolerance slider begins
 
 
 @dataclass(frozen=True)
 class Bench:
-    """The components that sections read: the key of the shown analysis, the two sliders; and the answer's outputs."""
+    """The components that sections read: the key of the shown analysis, the two sliders; and the answer's outputs.
 
-    shown: gr.State
+    `shown` is a hidden text box, for a `gr.State` that a light event sets fires no `change`.
+    """
+
+    shown: gr.Textbox
     k: gr.Slider
     tolerance: gr.Slider
     outputs: list[gr.components.Component]
@@ -33,14 +35,9 @@ def start() -> Analysis:
     return analyze(example(START).build())
 
 
-def analysis_of(key: int, request: gr.Request) -> Analysis:
+def analysis_of(key: str, request: gr.Request) -> Analysis:
     """The analysis that the session shows; raises LabError where it was put away."""
     return start() if key == START_KEY else SHELF.get(request.session_hash, key)
-
-
-def put_away(request: gr.Request) -> None:
-    """The tab was closed: free what it held."""
-    SHELF.clear(request.session_hash)
 
 
 def default_power(analysis: Analysis) -> float:

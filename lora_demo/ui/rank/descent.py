@@ -6,9 +6,9 @@ import plotly.graph_objects as go
 
 from lora_demo.figures.spectrum import descent_directions, descent_loss
 from lora_demo.matrices.descent import DEFAULT_RATE, Descent
-from lora_demo.ui.chart import chart, figure_value
-from lora_demo.ui.edge import spoken
-from lora_demo.ui.rank.bench import LIGHT, Bench, analysis_of, start, start_rank
+from lora_demo.ui.chart import chart
+from lora_demo.ui.rank.bench import Bench, analysis_of, start, start_rank
+from lora_demo.ui.rank.events import LIGHT, said_in_place
 from lora_demo.ui.rank.shelf import Shelf
 from lora_demo.ui.section import section
 
@@ -18,7 +18,7 @@ MOST_STEPS = 5_000
 STEPS_SHOWN = 100  # of a matrix that nobody has pressed Play on yet: where the curves lead is worth seeing
 LARGEST_AT_ONCE = 64  # rows or columns up to which these are taken
 MOST_POINTS = 400  # of a curve on the wire
-UNSET = 0  # key of a descent that has not begun: it starts on the shown matrix
+UNSET = ""  # key of a descent that has not begun: it starts on the shown matrix
 WORDS = (
     "Two factors B and A of rank r start almost at zero and follow the gradient of ‖A − BA‖². The loss comes down to the "
     "tail of the spectrum, the squared σ's beyond r, and never below: the SVD was the best answer all along. On the way "
@@ -41,17 +41,17 @@ def build(bench: Bench) -> None:
         reset = gr.Button("Reset", min_width=90, scale=0)
     told = gr.HTML(_told(first), elem_id="descent-told")
     with gr.Row():
-        loss = chart(_loss(first), label="Squared error over the steps and the SVD's error", min_width=320)
-        directions = chart(_directions(first), label="Singular values of BA over the steps", min_width=320)
+        loss = chart(go.Figure(_loss(first)), label="Squared error over the steps and the SVD's error", min_width=320)
+        directions = chart(go.Figure(_directions(first)), label="Singular values of BA over the steps", min_width=320)
     clock = gr.Timer(TICK, active=False)
     key = gr.State(UNSET)
-    shown = [key, told, loss, directions]
+    shown = [told, key, loss, directions]
     settings = [bench.shown, key, rank, rate]
     step.click(stepped, settings, shown, **LIGHT)
     clock.tick(ticked, settings, [*shown, clock, play], **LIGHT)
     play.click(played, play, [clock, play], **LIGHT)
     gr.on([reset.click, rank.release, rate.release], restarted, [bench.shown, rank, rate], shown, **LIGHT)
-    bench.shown.change(refitted, [bench.shown, rate], [rank, *shown, clock, play], **LIGHT)
+    bench.shown.change(refitted, [bench.shown, rate], [*shown, clock, play, rank], **LIGHT)
 
 
 def _told(descent: Descent) -> str:
@@ -63,45 +63,45 @@ def _thinned(descent: Descent) -> np.ndarray:
     return np.unique(np.linspace(0, descent.steps, min(descent.steps + 1, MOST_POINTS)).astype(int))
 
 
-def _loss(descent: Descent) -> go.Figure:
+def _loss(descent: Descent) -> dict:
     steps = _thinned(descent)
     return descent_loss(steps, np.array(descent.losses)[steps], descent.floor)
 
 
-def _directions(descent: Descent) -> go.Figure:
+def _directions(descent: Descent) -> dict:
     steps = _thinned(descent)
     return descent_directions(steps, np.array(descent.singular_values)[steps], descent.targets)
 
 
-def _drawn(descent: Descent) -> list:
-    return [_told(descent), figure_value(_loss(descent)), figure_value(_directions(descent))]
+def _drawn(key: str, descent: Descent) -> list:
+    return [_told(descent), key, _loss(descent), _directions(descent)]
 
 
-def _current(shown: int, key: int, rank: float, rate: float, request: gr.Request) -> tuple[int, Descent]:
+def _current(shown: str, key: str, rank: float, rate: float, request: gr.Request) -> tuple[str, Descent]:
     if key != UNSET:
         return key, SHELF.get(request.session_hash, key)
     return _begun(shown, rank, rate, request)
 
 
-def _begun(shown: int, rank: float, rate: float, request: gr.Request) -> tuple[int, Descent]:
+def _begun(shown: str, rank: float, rate: float, request: gr.Request) -> tuple[str, Descent]:
     descent = Descent(analysis_of(shown, request).matrix, int(rank), float(rate))
     return SHELF.put(request.session_hash, descent), descent
 
 
-@spoken
-def stepped(shown: int, key: int, rank: float, rate: float, request: gr.Request) -> list:
+@said_in_place(4)
+def stepped(shown: str, key: str, rank: float, rate: float, request: gr.Request) -> list:
     key, descent = _current(shown, key, rank, rate, request)
     descent.step()
-    return [key, *_drawn(descent)]
+    return _drawn(key, descent)
 
 
-@spoken
-def ticked(shown: int, key: int, rank: float, rate: float, request: gr.Request) -> list:
+@said_in_place(6)
+def ticked(shown: str, key: str, rank: float, rate: float, request: gr.Request) -> list:
     """Some steps while it plays; at the end the clock stops, and before it a pause is never undone."""
     key, descent = _current(shown, key, rank, rate, request)
     descent.step(STEPS_A_TICK)
     over = descent.diverged or descent.steps >= MOST_STEPS
-    return [key, *_drawn(descent), *((gr.Timer(active=False), "Play") if over else (gr.skip(), gr.skip()))]
+    return [*_drawn(key, descent), *((gr.Timer(active=False), "Play") if over else (gr.skip(), gr.skip()))]
 
 
 def played(label: str) -> list:
@@ -109,18 +109,19 @@ def played(label: str) -> list:
     return [gr.Timer(active=label == "Play"), "Pause" if label == "Play" else "Play"]
 
 
-@spoken
-def restarted(shown: int, rank: float, rate: float, request: gr.Request) -> list:
+@said_in_place(4)
+def restarted(shown: str, rank: float, rate: float, request: gr.Request) -> list:
     key, descent = _begun(shown, rank, rate, request)
-    return [key, *_drawn(descent)]
+    return _drawn(key, descent)
 
 
-@spoken
-def refitted(shown: int, rate: float, request: gr.Request) -> list:
+@said_in_place(7)
+def refitted(shown: str, rate: float, request: gr.Request) -> list:
     """Another matrix: what descent makes of it, at half its rank; the clock stands still."""
     analysis = analysis_of(shown, request)
     rank = max(1, start_rank(analysis))
     key, descent = _begun(shown, rank, rate, request)
     descent.step(STEPS_SHOWN if max(analysis.shape) <= LARGEST_AT_ONCE else 0)
-    slider = gr.Slider(maximum=min(analysis.shape), value=rank)
-    return [slider, key, *_drawn(descent), gr.Timer(active=False), "Play"]
+    q = min(analysis.shape)
+    slider = gr.Slider(maximum=max(2, q), value=rank, interactive=q > 1)  # a slider needs two places
+    return [*_drawn(key, descent), gr.Timer(active=False), "Play", slider]

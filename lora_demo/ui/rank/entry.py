@@ -1,9 +1,7 @@
 """What happens when a matrix is given or a slider moves: the handlers behind the left column."""
 
-import functools
 import hashlib
 import html
-from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -12,10 +10,10 @@ import numpy as np
 
 from lora_demo.errors import LabError
 from lora_demo.matrices import Analysis, Matrix, analyze, from_array, generate, parse, read_file, to_text
-from lora_demo.ui.chart import figure_value
 from lora_demo.ui.edge import spoken
 from lora_demo.ui.rank import answer, approximation, controls, link
 from lora_demo.ui.rank.bench import LOWEST_POWER, SHELF, analysis_of, at_tolerance, default_power, start_rank
+from lora_demo.ui.rank.events import said_in_place, unchanged
 from lora_demo.ui.rank.examples import example
 
 LONGEST_SHOWN = 20_000  # characters in the box; a text area of megabytes makes the page crawl
@@ -64,28 +62,10 @@ def pictures(analysis: Analysis, k: int, power: float) -> list:
     return [
         answer.headline(toleranced),
         answer.factors(toleranced),
-        figure_value(approximation.spectrum_chart(toleranced, k)),
-        figure_value(approximation.curve_chart(toleranced, k)),
+        approximation.spectrum_chart(toleranced, k),
+        approximation.curve_chart(toleranced, k),
         approximation.pictures(toleranced, k),
     ]
-
-
-def unchanged(count: int) -> list:
-    """So many outputs that keep what they show."""
-    return [gr.skip()] * count
-
-
-def beside_the_box(handler: Callable) -> Callable:
-    """Like `spoken`, for what is being typed: half a matrix is no mistake yet, so the sentence stands under the box."""
-
-    @functools.wraps(handler)
-    def wrapped(*args):
-        try:
-            return handler(*args)
-        except LabError as error:
-            return [f'<span class="wrong">{html.escape(str(error))}</span>', *unchanged(OUTPUTS - 1)]
-
-    return wrapped
 
 
 def digest(text: str) -> str:
@@ -93,14 +73,14 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-@beside_the_box
+@said_in_place(OUTPUTS)
 def typed(text: str, boxed: str, request: gr.Request) -> list:
     if digest(text) == boxed:
         return ["", *unchanged(OUTPUTS - 1)]
     return answered(parse(text), request, typed_text=text)
 
 
-@beside_the_box
+@said_in_place(OUTPUTS)
 def edited(grid: list[list[str]], request: gr.Request) -> list:
     return answered(parse("\n".join("\t".join(str(cell).strip() for cell in row) for row in grid)), request)
 
@@ -140,36 +120,37 @@ def taken(values: np.ndarray, name: str, request: gr.Request) -> list:
     return answered(from_array(values), request, note=f"{name}.")
 
 
-@spoken
-def moved(key: int, k: float, power: float, request: gr.Request) -> list:
+@said_in_place(4)
+def moved(key: str, k: float, power: float, request: gr.Request) -> list:
     """Another k: no parsing, no SVD, two charts and one component."""
     analysis = at_tolerance(analysis_of(key, request), power)
     k = int(k)
     return [
-        figure_value(approximation.spectrum_chart(analysis, k)),
-        figure_value(approximation.curve_chart(analysis, k)),
+        "",
+        approximation.spectrum_chart(analysis, k),
+        approximation.curve_chart(analysis, k),
         approximation.pictures(analysis, k),
     ]
 
 
-@spoken
-def tolerated(key: int, k: float, power: float, request: gr.Request) -> list:
+@said_in_place(3)
+def tolerated(key: str, k: float, power: float, request: gr.Request) -> list:
     """Another tolerance: the numerical rank and the line in the spectrum."""
     analysis = at_tolerance(analysis_of(key, request), power)
-    return [answer.headline(analysis), figure_value(approximation.spectrum_chart(analysis, int(k)))]
+    return ["", answer.headline(analysis), approximation.spectrum_chart(analysis, int(k))]
 
 
-@spoken
-def gridded(kind: str, key: int, grid: list[list[str]], request: gr.Request):
+@said_in_place(2)
+def gridded(kind: str, key: str, grid: list[list[str]], request: gr.Request) -> list:
     """The grid in step with the text, while it is seen and the matrix fits."""
     matrix = analysis_of(key, request).matrix
     entries = [list(row) for row in matrix.entries]
     if kind != "Grid" or entries == [[str(cell) for cell in row] for row in grid]:
-        return gr.skip()
+        return ["", gr.skip()]
     if max(matrix.shape) > LARGEST_GRID:
         m, n = matrix.shape
         raise LabError(f"The grid holds up to {LARGEST_GRID} × {LARGEST_GRID} numbers; this matrix is {m} × {n}.")
-    return entries
+    return ["", entries]
 
 
 def panels(kind: str) -> list:

@@ -1,5 +1,6 @@
 """The tab's state in the page's address, so that a link shows what the speaker shows."""
 
+import math
 import re
 from urllib.parse import urlencode
 
@@ -62,6 +63,9 @@ def number_from(query: dict[str, str], name: str) -> float | None:
     if name not in query:
         return None
     try:
-        return float(query[name])
+        value = float(query[name])
     except ValueError:
-        raise MatrixError(f"The link's {name} is not a number.") from None
+        value = math.nan
+    if not math.isfinite(value):
+        raise MatrixError(f"The link's {name} is not a number.")
+    return value

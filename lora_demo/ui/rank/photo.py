@@ -10,7 +10,7 @@ from lora_demo.figures.matrix import data_url
 from lora_demo.matrices.photo import PhotoSVD, open_photo
 from lora_demo.ui.edge import spoken
 from lora_demo.ui.photo_input import PhotoInput
-from lora_demo.ui.rank.bench import LIGHT
+from lora_demo.ui.rank.events import LIGHT, QUEUED, said_in_place
 from lora_demo.ui.rank.examples import PHOTOS, photo_path
 from lora_demo.ui.rank.shelf import Shelf
 from lora_demo.ui.section import section
@@ -20,7 +20,7 @@ SHELF: Shelf[PhotoSVD] = Shelf(places=1, sessions=10)
 WORDS = (
     "One matrix a colour channel, a number a pixel. Neighbouring rows are alike, so a few directions show most of it."
 )
-START, START_KEY, START_RANK = "tower", 0, 20
+START, START_KEY, START_RANK = "tower", "start", 20
 SHOWN_SIDE = 900  # pixels; a larger picture is sent smaller, its PSNR is that of all its pixels
 
 
@@ -33,20 +33,20 @@ def build() -> None:
             with gr.Row(elem_classes="chips"):
                 chips = [(gr.Button(name, size="sm", elem_id=f"photo-{name}"), name) for name in PHOTOS]
             k = gr.Slider(
-                1, 377, START_RANK, step=1, label="k, directions kept a channel", elem_id="photo-k", buttons=[]
+                0, 377, START_RANK, step=1, label="k, directions kept a channel", elem_id="photo-k", buttons=[]
             )
             told = gr.HTML(elem_id="photo-told")
         original = gr.HTML(elem_classes="photo", min_width=240)
         kept = gr.HTML(elem_classes="photo", elem_id="photo-kept", min_width=240)
     key = gr.State(START_KEY)
-    outputs = [key, k, original, kept, told]
-    heading.load(begun, k, [k, original, kept, told], **LIGHT)
+    outputs = [key, k, original, told, kept]
+    heading.load(begun, k, [k, original, told, kept], **LIGHT)
     for button, name in chips:
-        button.click(chosen, [gr.State(name), k], outputs, **LIGHT)
-    upload.upload(opened, [upload, k], outputs, **LIGHT).success(
+        button.click(chosen, [gr.State(name), k], outputs, **QUEUED)
+    upload.upload(opened, [upload, k], outputs, **QUEUED).success(
         sharpened, key, k, show_progress="hidden", api_visibility="private"
-    ).success(moved, [key, k], [kept, told], **LIGHT)
-    k.input(moved, [key, k], [kept, told], trigger_mode="always_last", **LIGHT)
+    ).success(moved, [key, k], [told, kept], **LIGHT)
+    k.input(moved, [key, k], [told, kept], trigger_mode="always_last", **LIGHT)
 
 
 @functools.cache
@@ -65,13 +65,14 @@ def _kept(svd: PhotoSVD, k: int) -> list[str]:
     compressed = svd.at(k)
     h, w, _ = svd.photo.pixels.shape
     rough = "" if svd.method == "exact" else "<span>by a randomised SVD; the exact one is on its way</span>"
+    psnr = "∞" if np.isinf(compressed.psnr) else f"{compressed.psnr:.1f}"
     share = compressed.stored / compressed.original
     facts = (
-        f'<div class="facts"><span>{w} × {h}</span><span>PSNR <b>{compressed.psnr:.1f} dB</b></span>'
+        f'<div class="facts"><span>{w} × {h}</span><span>PSNR <b>{psnr} dB</b></span>'
         f"<span>stored <b>{compressed.stored:,}</b> of {compressed.original:,} numbers, <b>{share:.1%}</b></span>{rough}"
         f"<span>{svd.photo.note}</span></div>"
     )
-    return [_shown(compressed.image, f"{k} of {min(h, w)} directions"), facts]
+    return [facts, _shown(compressed.image, f"{k} of {min(h, w)} directions")]
 
 
 def _all(svd: PhotoSVD, k: float) -> list:
@@ -80,7 +81,7 @@ def _all(svd: PhotoSVD, k: float) -> list:
     return [slider, _shown(svd.photo.pixels, "the photo"), *_kept(svd, k)]
 
 
-def _of(key: int, request: gr.Request) -> PhotoSVD:
+def _of(key: str, request: gr.Request) -> PhotoSVD:
     return decomposed(START) if key == START_KEY else SHELF.get(request.session_hash, key)
 
 
@@ -102,7 +103,7 @@ def opened(path: str, k: float, request: gr.Request) -> list:
 
 
 @spoken
-def sharpened(key: int, request: gr.Request) -> gr.Slider:
+def sharpened(key: str, request: gr.Request) -> gr.Slider:
     """The exact SVD in place of the randomised one, some seconds later, unless another photo has come meanwhile."""
     svd = _of(key, request)
     if svd.method == "exact":
@@ -111,6 +112,6 @@ def sharpened(key: int, request: gr.Request) -> gr.Slider:
     return gr.Slider(maximum=svd.max_rank) if SHELF.swap(request.session_hash, key, svd) else gr.skip()
 
 
-@spoken
-def moved(key: int, k: float, request: gr.Request) -> list:
+@said_in_place(2)
+def moved(key: str, k: float, request: gr.Request) -> list:
     return _kept(_of(key, request), int(k))

@@ -6,8 +6,7 @@ import gradio as gr
 
 from lora_demo.figures.matrix import Tile, equation
 from lora_demo.matrices.quiz import ROUNDS, Question, quiz
-from lora_demo.ui.edge import spoken
-from lora_demo.ui.rank.bench import LIGHT
+from lora_demo.ui.rank.events import LIGHT
 from lora_demo.ui.section import section
 
 FIRST_GAME = 0
@@ -43,7 +42,6 @@ def _score(place: int, right: int) -> str:
     return f'<p class="note" aria-live="polite">Matrix {place + 1} of {ROUNDS}. {right} right so far.</p>'
 
 
-@spoken
 def guessed(guess: int, seed: int, place: int, right: int) -> list:
     question = quiz(seed)[place]
     is_right, sentence = question.check(guess)
@@ -55,7 +53,6 @@ def guessed(guess: int, seed: int, place: int, right: int) -> list:
     return [said, right, gr.Button(label, interactive=True), *[gr.Button(interactive=False)] * (LARGEST_GUESS + 1)]
 
 
-@spoken
 def moved_on(seed: int, place: int, right: int) -> list:
     if place == ROUNDS - 1:
         seed, place, right = random.randrange(1_000_000), -1, 0

@@ -8,9 +8,9 @@ import numpy as np
 from lora_demo.figures.geometry import geometry
 from lora_demo.figures.matrix import LARGEST_DRAWN, Tile, equation, subscript
 from lora_demo.matrices import Analysis
-from lora_demo.ui.edge import spoken
 from lora_demo.ui.rank.answer import fraction_text, short
-from lora_demo.ui.rank.bench import LIGHT, Bench, analysis_of, at_tolerance, start
+from lora_demo.ui.rank.bench import Bench, analysis_of, at_tolerance, start
+from lora_demo.ui.rank.events import LIGHT, said_in_place
 from lora_demo.ui.section import section
 
 WIDTH = 880
@@ -29,31 +29,32 @@ def build(bench: Bench) -> None:
     section("The singular value decomposition", "A turn, a stretch along the axes, and another turn.")
     parts = gr.HTML(svd(analysis), elem_id="rank-svd")
     section(
-        "What it does to a circle",
+        "What it does to a circle or a sphere",
         "The directions v are turned into u and stretched by σ; rank counts what is not flat.",
     )
     drawn = gr.HTML(shape(analysis, START_TURN), elem_id="rank-shape")
-    turn = gr.Slider(0, 360, START_TURN, step=5, label="turn the view, degrees", elem_id="turn", buttons=[])
+    with gr.Row(elem_classes="narrow"):
+        turn = gr.Slider(0, 360, START_TURN, step=5, label="turn the view, degrees", elem_id="turn", buttons=[])
     bench.shown.change(explained, [bench.shown, turn], [reason, parts, drawn, turn], **LIGHT)
-    gr.on([bench.shown.change, bench.tolerance.input], ranked, [bench.shown, bench.tolerance], three, **LIGHT)
-    turn.input(turned, [bench.shown, turn], drawn, trigger_mode="always_last", **LIGHT)
+    gr.on([bench.shown.change, bench.tolerance.input], ranked, [bench.shown, bench.tolerance], [three], **LIGHT)
+    turn.input(turned, [bench.shown, turn], [drawn], trigger_mode="always_last", **LIGHT)
 
 
-@spoken
-def explained(key: int, turn: float, request: gr.Request) -> list:
+@said_in_place(4)
+def explained(key: str, turn: float, request: gr.Request) -> list:
     analysis = analysis_of(key, request)
     solid = analysis.shape in DRAWN_SHAPES and 3 in analysis.shape
     return [why(analysis), svd(analysis), shape(analysis, turn), gr.Slider(visible=solid)]
 
 
-@spoken
-def ranked(key: int, power: float, request: gr.Request) -> str:
-    return ranks(at_tolerance(analysis_of(key, request), power))
+@said_in_place(1)
+def ranked(key: str, power: float, request: gr.Request) -> list:
+    return [ranks(at_tolerance(analysis_of(key, request), power))]
 
 
-@spoken
-def turned(key: int, turn: float, request: gr.Request) -> str:
-    return shape(analysis_of(key, request), turn)
+@said_in_place(1)
+def turned(key: str, turn: float, request: gr.Request) -> list:
+    return [shape(analysis_of(key, request), turn)]
 
 
 def ranks(analysis: Analysis) -> str:
@@ -84,7 +85,7 @@ def ranks(analysis: Analysis) -> str:
         (
             "stable rank",
             short(analysis.stable_rank),
-            "‖A‖²_F over σ₁²: how many directions carry weight; noise hardly moves it",
+            "the sum of all σ² over σ₁²: how many directions carry weight; noise hardly moves it",
         ),
         (
             "effective rank",
@@ -94,7 +95,7 @@ def ranks(analysis: Analysis) -> str:
         (
             "90 / 95 / 99 %",
             " / ".join(str(energy[share]) for share in (90, 95, 99)),
-            "directions that hold that share of ‖A‖²_F",
+            "directions that hold that share of the sum of all σ²",
         ),
         ("Frobenius norm", short(analysis.frobenius_norm), "√ of the sum of all squared numbers"),
         ("spectral norm", short(analysis.spectral_norm), "σ₁: the most that A stretches a vector"),
@@ -107,7 +108,7 @@ def ranks(analysis: Analysis) -> str:
 
 def _table(head: str, rows: list[tuple[str, str, str]]) -> str:
     body = "".join(
-        f"<tr><td>{name}</td><td>{html.escape(value)}</td><td class='words'>{html.escape(words)}</td></tr>"
+        f'<tr><th scope="row">{name}</th><td>{html.escape(value)}</td><td class="words">{html.escape(words)}</td></tr>'
         for name, value, words in rows
     )
     return (
@@ -189,7 +190,7 @@ def _bases(analysis: Analysis) -> str:
         vectors += [f"and {len(basis) - MOST_VECTORS} more"] if len(basis) > MOST_VECTORS else []
         shown = "<br>".join(vectors) or "only zero"
         cells = f'<td class="words vectors">{shown}</td><td class="words">{words}</td>'
-        rows.append(f"<tr><td>{name}</td><td>{len(basis)}</td>{cells}</tr>")
+        rows.append(f'<tr><th scope="row">{name}</th><td>{len(basis)}</td>{cells}</tr>')
     head = '<th>basis of the</th><th>dimension</th><th class="words">vectors</th><th class="words">which</th>'
     return (
         f'<div class="scroll"><table class="ledger"><thead><tr>{head}</tr></thead>'

@@ -11,23 +11,23 @@ T = TypeVar("T")
 
 
 class Shelf(Generic[T]):
-    """The last few things of each session; keys are small and live in `gr.State`, the things themselves never do.
+    """The last few things of each session; the page holds their keys, never the things themselves.
 
     Bounded both ways: `places` things a session, `sessions` sessions, least recently used out first.
     """
 
     def __init__(self, places: int = 2, sessions: int = 100) -> None:
         self._places, self._sessions = places, sessions
-        self._things: OrderedDict[str, OrderedDict[int, T]] = OrderedDict()
+        self._things: OrderedDict[str, OrderedDict[str, T]] = OrderedDict()
         self._keys = itertools.count(1)
         self._lock = threading.Lock()
 
-    def put(self, session: str, thing: T) -> int:
+    def put(self, session: str, thing: T) -> str:
         """Keep `thing` for the session and return its key."""
         with self._lock:
             mine = self._things.setdefault(session, OrderedDict())
             self._things.move_to_end(session)
-            key = next(self._keys)
+            key = str(next(self._keys))
             mine[key] = thing
             while len(mine) > self._places:
                 mine.popitem(last=False)
@@ -35,7 +35,7 @@ class Shelf(Generic[T]):
                 self._things.popitem(last=False)
             return key
 
-    def get(self, session: str, key: int) -> T:
+    def get(self, session: str, key: str) -> T:
         """The thing of this key; raises LabError where the session's place has been given to others since."""
         with self._lock:
             mine = self._things.get(session, {})
@@ -45,7 +45,7 @@ class Shelf(Generic[T]):
             mine.move_to_end(key)
             return mine[key]
 
-    def swap(self, session: str, key: int, thing: T) -> bool:
+    def swap(self, session: str, key: str, thing: T) -> bool:
         """Put `thing` in place of the one of this key; False where that was put away meanwhile."""
         with self._lock:
             mine = self._things.get(session, {})

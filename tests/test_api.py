@@ -1,0 +1,108 @@
+"""The named endpoints, through the client a program would use."""
+
+import pytest
+from gradio_client import Client, handle_file
+
+from lora_demo.ui.page import FRONT
+
+IMAGES = FRONT.parent / "examples"
+
+
+@pytest.fixture
+def client(app_url):
+    return Client(app_url, verbose=False)
+
+
+def train(client, settings: dict) -> list[dict]:
+    job = client.submit(settings, api_name="/train")
+    events = list(job)
+    job.result()  # raises what went wrong
+    return events
+
+
+def test_only_the_documented_endpoints_are_named(client):
+    named = client.view_api(return_format="dict")["named_endpoints"]
+    assert {"/analyze_matrix", "/train", "/classify"} <= named.keys()
+    private = [name for name in named if name.startswith(("/_", "/lambda", "/spoken", "/wrapped"))]
+    assert not private
+
+
+@pytest.mark.parametrize(
+    ("text", "rank"), [("1 2 3\n4 5 6\n5 7 9", 2), ("1 2 3\n4 0 6\n7 8 9", 3), ("2 4\n1 2\n3 6", 1), ("0 0\n0 0", 0)]
+)
+def test_a_matrix_is_analysed(client, text, rank):
+    answer = client.predict(matrix=text, tolerance=None, api_name="/analyze_matrix")
+    assert answer["rank"] == answer["exact_rank"] == rank
+    assert len(answer["singular_values"]) == min(answer["shape"])
+
+
+def test_a_tolerance_decides_the_numerical_rank(client):
+    assert client.predict("1 0\n0 0.001", 0.01, api_name="/analyze_matrix")["rank"] == 1
+    assert client.predict("1 0\n0 0.001", api_name="/analyze_matrix")["rank"] == 2
+
+
+@pytest.mark.parametrize(("text", "words"), [("1 2\n3", "[Rr]ow 2"), ("", "."), ("1 x\n2 3", "x")])
+def test_a_bad_matrix_gets_a_sentence(client, text, words):
+    with pytest.raises(Exception, match=words) as caught:
+        client.predict(text, None, api_name="/analyze_matrix")
+    assert "Traceback" not in str(caught.value)
+
+
+def test_a_run_streams_its_events_and_its_adapter_classifies(client, tiny_settings):
+    before = client.predict(handle_file(IMAGES / "ship.png"), None, 1, api_name="/classify")
+    assert before["adapter"] == "reference"
+    assert before["label"] in before["probabilities"]
+
+    events = train(client, tiny_settings)
+    kinds = [event["kind"] for event in events]
+    assert kinds.count("step") == 4
+    finished = events[-1]
+    assert finished["kind"] == "finished"
+    assert not finished["stopped"]
+    for lane in ("head", "lora", "full"):
+        figures = finished["lanes"][lane]
+        assert 0 <= figures["accuracy"] <= 1
+        assert {"loss", "seconds", "images_per_second", "trainable_parameters", "checkpoint_bytes"} <= figures.keys()
+
+    mine = client.predict(handle_file(IMAGES / "ship.png"), None, 1, api_name="/classify")
+    assert mine["adapter"] == finished["run_id"]
+    assert set(mine["probabilities"]) == {"dark", "bright"}
+    named = client.predict(handle_file(IMAGES / "ship.png"), "reference", 1, api_name="/classify")
+    assert named["probabilities"] == before["probabilities"]
+
+
+def test_another_client_starts_with_the_bundled_adapter(app_url, client, tiny_settings):
+    train(client, {**tiny_settings, "steps": 1})
+    stranger = Client(app_url, verbose=False)
+    assert stranger.predict(handle_file(IMAGES / "cat.png"), None, 1, api_name="/classify")["adapter"] == "reference"
+
+
+def test_the_strength_moves_the_answer_from_the_frozen_backbones(client):
+    frozen, trained = (
+        client.predict(handle_file(IMAGES / "cat.png"), "reference", scale, api_name="/classify") for scale in (0, 1)
+    )
+    assert frozen["probabilities"] != trained["probabilities"]
+
+
+@pytest.mark.parametrize("settings", [{"steps": 0}, {"steps": 1_000_000}, {"rnak": 8}, {"targets": "all"}])
+def test_a_bad_setting_is_named(client, settings):
+    with pytest.raises(Exception, match=next(iter(settings))):
+        train(client, settings)
+
+
+@pytest.mark.parametrize(
+    ("image", "adapter", "scale", "words"),
+    [
+        ("ship.png", "../../etc", 1, "no run"),
+        ("ship.png", "reference", 3, "scale"),
+        ("broken.png", None, 1, "not an image"),
+    ],
+)
+def test_a_bad_question_gets_a_sentence(client, tmp_path, image, adapter, scale, words):
+    path = IMAGES / image
+    if not path.exists():
+        path = tmp_path / image
+        path.write_bytes(b"no picture at all")
+    with pytest.raises(Exception, match=words) as caught:
+        client.predict(handle_file(path), adapter, scale, api_name="/classify")
+    assert "/" not in str(caught.value).replace("../../etc", "")
