@@ -1,7 +1,9 @@
 """The named endpoints, through the client a program would use."""
 
+import numpy as np
 import pytest
 from gradio_client import Client, handle_file
+from PIL import Image
 
 from lora_demo.ui.page import FRONT
 
@@ -22,9 +24,7 @@ def train(client, settings: dict) -> list[dict]:
 
 def test_only_the_documented_endpoints_are_named(client):
     named = client.view_api(return_format="dict")["named_endpoints"]
-    assert {"/analyze_matrix", "/train", "/classify"} <= named.keys()
-    private = [name for name in named if name.startswith(("/_", "/lambda", "/spoken", "/wrapped"))]
-    assert not private
+    assert {"/analyze_matrix", "/low_rank", "/compress_image", "/train", "/classify"} == named.keys()
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,32 @@ def test_a_bad_matrix_gets_a_sentence(client, text, words):
     with pytest.raises(Exception, match=words) as caught:
         client.predict(text, None, api_name="/analyze_matrix")
     assert "Traceback" not in str(caught.value)
+
+
+def test_a_low_rank_approximation_is_the_best_there_is(client):
+    answer = client.predict("1 2 3\n4 5 6\n5 7 9", 1, api_name="/low_rank")
+    A = np.array([[1, 2, 3], [4, 5, 6], [5, 7, 9.0]])
+    s = np.linalg.svd(A, compute_uv=False)
+    kept = np.array(answer["approximation"])
+    assert np.allclose(np.array(answer["Y"]) @ np.array(answer["Z"]).T, kept)
+    assert np.isclose(answer["spectral_error"], s[1])
+    assert np.isclose(np.linalg.norm(A - kept), answer["frobenius_error"])
+
+
+@pytest.mark.parametrize("k", [4, -1, 1.5])
+def test_a_rank_that_is_not_possible_gets_a_sentence(client, k):
+    with pytest.raises(Exception, match=r"[Rr]ank|whole number"):
+        client.predict("1 2 3\n4 5 6\n5 7 9", k, api_name="/low_rank")
+
+
+def test_a_photo_is_compressed(client, tmp_path):
+    path = tmp_path / "photo.png"
+    Image.effect_mandelbrot((120, 90), (-2, -1, 1, 1), 50).save(path)
+    picture, figures = client.predict(handle_file(path), 5, api_name="/compress_image")
+    kept, original = (np.asarray(Image.open(p).convert("L"), dtype=float) for p in (picture, path))
+    assert figures["stored"] == 5 * (120 + 90)
+    assert figures["original"] == 120 * 90
+    assert np.isclose(figures["psnr"], 10 * np.log10(255**2 / np.mean((kept - original) ** 2)), atol=0.01)
 
 
 def test_a_run_streams_its_events_and_its_adapter_classifies(client, tiny_settings):

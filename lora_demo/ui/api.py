@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import gradio as gr
+from PIL import Image
 
 from lora_demo import images, matrices, runs
 from lora_demo.events import to_dict
@@ -18,6 +19,7 @@ from lora_demo.ui.session import usable_record
 def build() -> None:
     """Register the endpoints; they have no visible part."""
     gr.api(spoken(analyze_matrix), api_name="analyze_matrix", queue=False)
+    gr.api(spoken(low_rank), api_name="low_rank", queue=False)
     gr.api(spoken(train), api_name="train", concurrency_limit=None)
     with gr.Row(visible=False):
         image, adapter, scale = (
@@ -26,6 +28,8 @@ def build() -> None:
             gr.Number(1.0, label="scale"),
         )
         result, ask = gr.JSON(label="answer"), gr.Button()
+        whole, k, kept, figures = PhotoInput(label="image"), gr.Number(20, label="k"), gr.Image(format="png"), gr.JSON()
+    ask.click(spoken(compress_image), [whole, k], [kept, figures], api_name="compress_image", concurrency_limit=2)
     ask.click(spoken(classify), [image, adapter, scale], result, api_name="classify", concurrency_limit=None)
 
 
@@ -46,6 +50,39 @@ def analyze_matrix(matrix: str, tolerance: float | None = None) -> dict[str, Any
         "effective_rank": analysis.effective_rank,
         "headline": analysis.headline(),
     }
+
+
+def low_rank(matrix: str, k: int) -> dict[str, Any]:
+    """The best approximation of rank k of a matrix as a person types it, its two factors, and what it loses."""
+    kept = matrices.analyze(matrices.parse(matrix)).low_rank(_whole(k))
+    return {
+        "approximation": kept.approximation.tolist(),
+        "frobenius_error": kept.frobenius_error,
+        "spectral_error": kept.spectral_error,
+        "Y": kept.y.tolist(),
+        "Z": kept.zt.T.tolist(),
+    }
+
+
+def compress_image(image: str, k: float) -> tuple[Image.Image, dict[str, Any]]:
+    """The photo of rank k in each channel, its PSNR in dB (null where nothing is lost), and how many numbers that stores."""
+    from lora_demo.matrices.photo import open_photo
+
+    svd = open_photo(image).decompose()
+    k = _whole(k)
+    if k > svd.max_rank:
+        svd = svd.photo.exact()
+    kept = svd.at(k)
+    pixels = kept.image[:, :, 0] if kept.image.shape[2] == 1 else kept.image
+    psnr = kept.psnr if kept.psnr < float("inf") else None
+    return Image.fromarray(pixels), {"psnr": psnr, "stored": kept.stored, "original": kept.original}
+
+
+def _whole(k: float) -> int:
+    """k as a whole number; raises `MatrixError` for anything else."""
+    if isinstance(k, bool) or not isinstance(k, int | float) or k != int(k):
+        raise matrices.MatrixError(f"k must be a whole number, not {k!r}")
+    return int(k)
 
 
 async def train(settings: dict[str, Any], request: gr.Request) -> AsyncIterator[dict[str, Any]]:

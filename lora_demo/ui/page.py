@@ -12,25 +12,13 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from lora_demo.figures.palette import DARK_TONES
-from lora_demo.ui import api, chart, classify, layer, rank, train
+from lora_demo.ui import api, chart, classify, layer, rank, tabs, train
 from lora_demo.ui.session import OWNER
 from lora_demo.ui.theme import THEME
 
 FRONT = Path(__file__).resolve().parents[2] / "assets" / "front"
 PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 TITLE = '<div id="top"><b>LoRA Lab</b><span>see what a low-rank update is, train one, and use it</span></div>'
-TABS = {"rank": "1  Rank & SVD", "layer": "2  LoRA layer", "train": "3  Train", "classify": "4  Classify"}
-REMEMBER_TAB = """() => {
-  const names = %s, shown = document.querySelector('.tab-container button.selected')?.innerText.trim();
-  const url = new URL(location);
-  url.searchParams.set('tab', names[shown?.[0]] || 'rank');
-  history.replaceState(null, '', url);
-}""" % json.dumps({label[0]: name for name, label in TABS.items()})  # noqa: UP031 (braces are JavaScript's here)
-
-
-# A click on the tab itself, so that it looks for the newest adapter as it does when a person opens it.
-OPEN_CLASSIFY = """() => document.querySelectorAll('.tab-container [role="tab"]').forEach(
-  tab => { if (tab.innerText.trim().startsWith('4')) { tab.click(); window.scrollTo(0, 0); } })"""
 
 
 def build() -> gr.Blocks:
@@ -39,21 +27,21 @@ def build() -> gr.Blocks:
         gr.HTML(TITLE)
         owner = gr.Textbox(visible="hidden", elem_id="owner")
         demo.load(None, None, owner, js=OWNER)
-        with gr.Tabs() as tabs:
-            with gr.Tab(TABS["rank"], id="rank"):
+        with gr.Tabs() as strip:
+            with gr.Tab(tabs.TITLES["rank"], id="rank"):
                 rank.build()
-            with gr.Tab(TABS["layer"], id="layer"):
+            with gr.Tab(tabs.TITLES["layer"], id="layer"):
                 choice = layer.build()
-            with gr.Tab(TABS["train"], id="train"):
+            with gr.Tab(tabs.TITLES["train"], id="train"):
                 form = train.build(demo, owner)
-            with gr.Tab(TABS["classify"], id="classify") as tab:
+            with gr.Tab(tabs.TITLES["classify"], id="classify") as tab:
                 classify.build(tab, demo, owner)
         quiet = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
         carried = [form.settings["targets"], form.settings["rank"]]
         choice.train.click(lambda targets, rank: (targets, rank), [choice.targets, choice.rank], carried, **quiet)
-        form.classify.click(None, None, None, js=OPEN_CLASSIFY)
-        tabs.select(None, None, None, js=REMEMBER_TAB)
-        demo.load(_opened_tab, None, tabs, **quiet)
+        form.classify.click(None, None, None, js=tabs.opens("classify"))
+        strip.select(None, None, None, js=tabs.REMEMBER)
+        demo.load(_opened_tab, None, strip, **quiet)
         api.build()
     return demo
 
@@ -61,7 +49,7 @@ def build() -> gr.Blocks:
 def _opened_tab(request: gr.Request) -> gr.Tabs:
     """The tab that the page's address names, so that a link reproduces what the speaker shows."""
     named = request.query_params.get("tab", "")
-    return gr.Tabs(selected=named) if named in TABS else gr.skip()
+    return gr.Tabs(selected=named) if named in tabs.TITLES else gr.skip()
 
 
 def launch_options() -> dict:

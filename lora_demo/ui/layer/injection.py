@@ -8,12 +8,10 @@ import gradio as gr
 from lora_demo.settings import TARGETS
 from lora_demo.ui.edge import spoken
 from lora_demo.ui.section import section
+from lora_demo.ui.tabs import opens
 from lora_demo.units import share_text
 
 RANKS = [1, 2, 4, 8, 16, 32]
-SHOW_TRAIN_TAB = """() => {
-  [...document.querySelectorAll('button[role="tab"]')].find(tab => tab.innerText.includes('Train'))?.click();
-}"""
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ def build() -> Choice:
         api_visibility="private",
         concurrency_limit=2,
     )
-    train.click(None, js=SHOW_TRAIN_TAB)
+    train.click(None, js=opens("train"))
     return Choice(train, targets, rank)
 
 
