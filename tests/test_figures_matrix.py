@@ -126,6 +126,11 @@ def test_marked_cells_and_no_others_have_a_ring():
     assert [index for index, cell in enumerate(drawn.findall("rect")) if cell.get("class") == "ring"] == [1, 8]
 
 
+def test_without_a_pointer_a_matrix_without_numbers_is_an_image():
+    assert heatmap(Tile(A, "A"), cell=12, limit=9, pointed=False).startswith("<img")
+    assert heatmap(Tile(A, "A"), cell=50, limit=9, pointed=False).startswith("<svg")
+
+
 @pytest.mark.parametrize(("side", "tag"), [(16, "<svg"), (17, "<img")])
 def test_above_16_rows_a_matrix_is_an_image(side: int, tag: str):
     assert heatmap(Tile(np.eye(side), "I"), cell=10, limit=1).startswith(tag)
@@ -190,7 +195,7 @@ def test_the_eckart_young_curve_is_marked_at_k():
     frobenius = np.array([np.sqrt((s[k:] ** 2).sum()) for k in range(4)]) / np.sqrt(14)
     stored = np.arange(4) * 6 / 9
     figure = eckart_young(frobenius, np.append(s, 0) / 3, stored, k=1)
-    marks = [(drawn.x[0], drawn.y[0]) for drawn in figure.data if drawn.mode == "markers"]
+    (marks,) = [list(zip(drawn.x, drawn.y, strict=True)) for drawn in figure.data if drawn.mode == "markers"]
     np.testing.assert_allclose(marks, [(1, np.sqrt(5 / 14)), (1, 2 / 3), (1, 6 / 9)])
     said = " ".join(note.text for note in figure.layout.annotations)
     assert "Frobenius error 59.8%" in said

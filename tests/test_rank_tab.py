@@ -209,7 +209,7 @@ def test_descent_keeps_its_place_between_two_steps():
 
 
 def test_a_shelf_forgets_the_oldest_and_never_shows_another_session_s_things():
-    shelf = Shelf[str](places=2, sessions=2)
+    shelf = Shelf[str](places=2, room=100, size=len)
     first, second = shelf.put("a", "first"), shelf.put("a", "second")
     shelf.get("a", first)
     shelf.put("a", "third")
@@ -217,14 +217,21 @@ def test_a_shelf_forgets_the_oldest_and_never_shows_another_session_s_things():
     for session, key in (("a", second), ("b", first)):
         with pytest.raises(LabError, match="put away"):
             shelf.get(session, key)
-    shelf.put("b", "x")
-    shelf.put("c", "y")
-    with pytest.raises(LabError):
-        shelf.get("a", first)
+
+
+def test_a_full_shelf_makes_the_longest_idle_session_way():
+    shelf = Shelf[str](places=1, room=10, size=len)
+    keys = {session: shelf.put(session, "12345") for session in ("a", "b")}
+    shelf.get("a", keys["a"])
+    keys["c"] = shelf.put("c", "12345")
+    assert shelf.get("a", keys["a"]) == shelf.get("c", keys["c"]) == "12345"
+    with pytest.raises(LabError, match="put away"):
+        shelf.get("b", keys["b"])
+    assert shelf.get("d", shelf.put("d", "longer than all the room")) == "longer than all the room"
 
 
 def test_a_swap_leaves_a_newer_thing_alone():
-    shelf = Shelf[str](places=1)
+    shelf = Shelf[str](places=1, room=100, size=len)
     old = shelf.put("a", "rough")
     assert shelf.swap("a", old, "exact")
     assert shelf.get("a", old) == "exact"

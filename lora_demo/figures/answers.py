@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 
 from lora_demo.figures.palette import LANE_COLOURS, LANE_NAMES, framed
 
-CLASSES_SHOWN = 5
+CLASSES_SHOWN = 4
 
 
 def bars(answers: dict[str, dict[str, float]], leading: str) -> go.Figure:
@@ -18,10 +18,10 @@ def bars(answers: dict[str, dict[str, float]], leading: str) -> go.Figure:
         values = [answers[lane][name] for name in classes]
         figure.add_bar(
             y=classes, x=values, orientation="h", name=LANE_NAMES[lane], marker={"color": LANE_COLOURS[lane]},
-            text=[f"{100 * value:.0f} % {LANE_NAMES[lane]}" for value in values], textposition="outside",
+            text=[f"{100 * value:.0f} % {LANE_NAMES[lane]}" for value in values], textposition="outside", constraintext="none",
             textfont={"size": 14, "color": LANE_COLOURS[lane]}, cliponaxis=False,
             hovertemplate=f"{LANE_NAMES[lane]}, %{{y}}: %{{x:.1%}}<extra></extra>",
         )  # fmt: skip
-    framed(figure, "How sure each lane is", 420).update_layout(barmode="group", bargap=0.28)
+    framed(figure, "How sure each lane is", 420).update_layout(barmode="group", bargap=0.24)
     figure.update_yaxes(autorange="reversed", showgrid=False)
-    return figure.update_xaxes(range=[0, 1.25], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1])
+    return figure.update_xaxes(range=[0, 1.3], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1])

@@ -91,25 +91,31 @@ def described(values: np.ndarray, name: str, scale: float = 0.0) -> str:
     return f"{name}: {rows} by {columns}, from {number(values.min())} to {number(values.max())}"
 
 
-def heatmap(tile: Tile, cell: float, limit: float) -> str:
-    """One matrix, `cell` pixels an entry: an SVG with numbers where they fit, an image above 16 rows or columns."""
+def heatmap(tile: Tile, cell: float, limit: float, pointed: bool = True) -> str:
+    """One matrix, `cell` pixels an entry: an SVG with numbers where they fit, an image above 16 rows or columns.
+
+    In an SVG a resting pointer reads each number; where that is not wanted (`pointed` False) and no numbers fit, a small
+    matrix is an image too: 2,000 cells redrawn at each move of a slider cost 100 ms.
+    """
     rows, columns = tile.values.shape
     label = html.escape(described(tile.values, tile.name, limit), quote=True)
     width, height = max(THINNEST, columns * cell), max(THINNEST, rows * cell)
-    if max(rows, columns) > LARGEST_DRAWN:
+    size = f'width="{width:.0f}" height="{height:.0f}"'
+    drawn = max(rows, columns) <= LARGEST_DRAWN
+    if drawn:
+        texts = tile.texts or [[number(value, limit) for value in row] for row in tile.values]
+        numbered = _text_size(cell, max((len(text) for row in texts for text in row), default=1)) >= SMALLEST_TEXT
+        drawn = numbered or pointed
+    if not drawn:
         crisp = ' class="crisp"' if cell >= 1 else ""
         block = max(1, round(1 / (1.5 * cell)))  # smaller than a pixel: averaged here, it is a quarter of the bytes
-        size = f'width="{width:.0f}" height="{height:.0f}"'
         return f'<img{crisp} {size} src="{png(tile.values, limit, block)}" alt="{label}">'
-    texts = tile.texts or [[number(value, limit) for value in row] for row in tile.values]
-    numbered = _text_size(cell, max((len(text) for row in texts for text in row), default=1)) >= SMALLEST_TEXT
-    drawn = "".join(
+    cells = "".join(
         _cell(tile, row, column, cell, limit, texts[row][column], numbered)
         for row in range(rows)
         for column in range(columns)
     )
-    size = f'width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}"'
-    return f'<svg {size} role="img" aria-label="{label}">{drawn}</svg>'
+    return f'<svg {size} viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-label="{label}">{cells}</svg>'
 
 
 def _text_size(cell: float, characters: int) -> float:
@@ -136,11 +142,13 @@ def _cell(tile: Tile, row: int, column: int, cell: float, limit: float, text: st
     )
 
 
-def equation(tiles: Iterable[Tile], *, width: int, height: int, limit: float | None = None) -> str:
+def equation(
+    tiles: Iterable[Tile], *, width: int, height: int, limit: float | None = None, pointed: bool = True
+) -> str:
     """Matrices in a row with the signs between them, as large as `width` x `height` pixels allow, names under them.
 
     One cell size and one scale for all: it ends at `limit`, or at the largest absolute entry among them. A tile with a
-    limit of its own stands apart and should say so in its name.
+    limit of its own stands apart and should say so in its name. `pointed` as for `heatmap`.
     """
     tiles = list(tiles)
     if limit is None:
@@ -151,7 +159,7 @@ def equation(tiles: Iterable[Tile], *, width: int, height: int, limit: float | N
     parts = []
     for tile in tiles:
         sign = f'<span class="sign">{html.escape(tile.before)}</span>' if tile.before else ""
-        picture = heatmap(tile, cell, limit if tile.limit is None else tile.limit)
+        picture = heatmap(tile, cell, limit if tile.limit is None else tile.limit, pointed)
         caption = f"<figcaption>{html.escape(tile.name)}</figcaption>"
         parts.append(f"<div>{sign}<figure>{picture}{caption}</figure></div>")
     return f'<div class="equation">{"".join(parts)}</div>'

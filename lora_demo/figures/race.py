@@ -2,66 +2,78 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 import plotly.graph_objects as go
 
 from lora_demo.figures.palette import LANE_COLOURS, LANE_LINES, LANE_NAMES, framed
-from lora_demo.story import Curve, Story
+from lora_demo.story import Story
 from lora_demo.units import bytes_text
 
+PLOT_HEIGHT, NAME_HEIGHT = 210, 18  # pixels: the drawing area of a chart, and a name beside it
 AXES = {"steps": "steps", "seconds": "seconds of its own training"}
 
 
 def loss(story: Story, over: str = "steps") -> go.Figure:
-    """Training loss of each lane over steps or over the lane's own seconds."""
-    return _curves(story.losses, "Training loss", over, story)
+    """Training loss of each lane, smoothed, over steps or the lane's own seconds; each step's own loss stays faintly visible."""
+    figure = _frame("Training loss, smoothed", over, story)
+    for lane, curve in story.losses.items():
+        x = list(getattr(curve, over))
+        faint = {"color": LANE_COLOURS[lane], "width": 1}
+        figure.add_scatter(x=x, y=list(curve.values), mode="lines", line=faint, opacity=0.25, hoverinfo="skip")
+        _add_line(figure, lane, x, smoothed(curve.values))
+    return _named(figure, [trace for trace in figure.data if trace.name])
 
 
 def accuracy(story: Story, over: str = "steps") -> go.Figure:
     """Share of validation images each lane gets right, looked at now and then."""
-    figure = _curves(story.accuracies, "Right on held-out images", over, story, markers=True)
-    return figure.update_yaxes(tickformat=".0%")
+    figure = _frame("Right on held-out images", over, story).update_yaxes(tickformat=".0%")
+    for lane, curve in story.accuracies.items():
+        _add_line(figure, lane, list(getattr(curve, over)), list(curve.values), mode="lines+markers")
+    return _named(figure, figure.data)
 
 
-def _curves(curves: dict[str, Curve], title: str, over: str, story: Story, markers: bool = False) -> go.Figure:
-    """Lanes as lines; each is named at its end, so that nobody has to match a legend."""
-    figure = go.Figure()
-    ends = []
-    for lane, curve in curves.items():
-        x = list(getattr(curve, over))
-        figure.add_scatter(
-            x=x,
-            y=list(curve.values),
-            mode="lines+markers" if markers else "lines",
-            name=LANE_NAMES[lane],
-            line=LANE_LINES[lane],
-            marker={"size": 7},
-            hovertemplate=f"{LANE_NAMES[lane]}: %{{y}}<extra></extra>",
-        )
-        if x:
-            ends.append((x[-1], curve.values[-1], lane))
-    framed(figure, title).update_layout(hovermode="x unified", margin={"r": 92})
+def smoothed(values: list[float], weight: float = 0.9) -> list[float]:
+    """Exponential moving average, each value divided by the weight it has seen so far, so that the start is not pulled to 0."""
+    mean, seen, result = 0.0, 0.0, []
+    for value in values:
+        mean, seen = weight * mean + (1 - weight) * value, weight * seen + (1 - weight)
+        result.append(round(mean / seen, 4))
+    return result
+
+
+def _frame(title: str, over: str, story: Story) -> go.Figure:
+    figure = framed(go.Figure(), title).update_layout(hovermode="x unified", margin={"r": 92})
     figure.update_xaxes(title={"text": AXES[over], "font": {"size": 15}})
     if over == "steps" and story.steps:
         figure.update_xaxes(range=[0, story.steps])
-    for (x, y, lane), shift in zip(ends, _apart([y for _, y, _ in ends]), strict=True):
-        figure.add_annotation(
-            x=x, y=y, text=f"<b>{LANE_NAMES[lane]}</b>", font={"color": LANE_COLOURS[lane], "size": 15},
-            showarrow=False, xanchor="left", xshift=8, yshift=shift,
-        )  # fmt: skip
     return figure
 
 
-def _apart(values: list[float], gap: int = 17) -> list[int]:
-    """Vertical shifts in pixels that keep the names of lines which end close together from lying on each other."""
-    order = sorted(range(len(values)), key=lambda i: values[i])
-    middle = (len(values) - 1) / 2
-    shifts = [0] * len(values)
-    if values and max(values) - min(values) < 0.25 * max(map(abs, values)):
-        for place, i in enumerate(order):
-            shifts[i] = round((place - middle) * gap)
-    return shifts
+def _add_line(figure: go.Figure, lane: str, x: list[float], y: list[float], mode: str = "lines") -> None:
+    hover = f"{LANE_NAMES[lane]}: %{{y}}<extra></extra>"
+    figure.add_scatter(
+        x=x, y=y, mode=mode, name=lane, line=LANE_LINES[lane], marker={"size": 7}, hovertemplate=hover, cliponaxis=False
+    )
+
+
+def _named(figure: go.Figure, lines: Sequence[go.Scatter]) -> go.Figure:
+    """Write each lane's name at its line's end, so that nobody has to match a legend; names that would touch are moved apart."""
+    lines = sorted((line for line in lines if line.y), key=lambda line: line.y[-1])
+    every = [value for trace in figure.data for value in trace.y or ()]
+    span = (max(every) - min(every) or 1) if every else 1
+    heights = [PLOT_HEIGHT * line.y[-1] / span for line in lines]
+    apart = list(heights)
+    for i in range(1, len(apart)):
+        apart[i] = max(apart[i], apart[i - 1] + NAME_HEIGHT)
+    drift = (sum(apart) - sum(heights)) / max(1, len(apart))
+    for line, height, place in zip(lines, heights, apart, strict=True):
+        figure.add_annotation(
+            x=line.x[-1], y=line.y[-1], text=f"<b>{LANE_NAMES[line.name]}</b>", xanchor="left", xshift=9,
+            yshift=round(place - drift - height), font={"color": LANE_COLOURS[line.name], "size": 15}, showarrow=False,
+        )  # fmt: skip
+    return figure
 
 
 COLUMNS = (

@@ -74,22 +74,14 @@ def eckart_young(frobenius: np.ndarray, spectral: np.ndarray, stored: np.ndarray
     data, annotations = [], []
     for (name, share, line), place in zip(lines, places, strict=True):
         hover = f"k = %{{x}}: {name} %{{y:.2%}}<extra></extra>"
-        data.append(
-            {
-                "type": "scatter",
-                "mode": "lines",
-                "name": name,
-                "y": share.tolist(),
-                "line": line,
-                "hovertemplate": hover,
-            }
-        )
+        data.append(_curve(np.arange(ranks), share, line, hover) | {"name": name})
         here = float(share[k])
-        mark = {"type": "scatter", "mode": "markers", "x": [k], "y": [here], "hoverinfo": "skip"}
-        data.append(mark | {"marker": {"color": line["color"], "size": 9}})
         said = f"{here:.1%}" if here == 0 or here >= 5e-4 else "<0.1%"
         colour = MUTED if line["color"] == FROZEN else line["color"]
         annotations.append(_label(f"<b>{name} {said}</b>", x=k, y=place, font={"color": colour}, **side))
+    marker = {"size": 9, "color": [line["color"] for _, _, line in lines]}
+    marks = {"type": "scatter", "mode": "markers", "x": [k] * 3, "y": [float(share[k]) for _, share, _ in lines]}
+    data.append(marks | {"marker": marker, "hoverinfo": "skip"})
     shapes = [_upright(k, INK, 1)]
     if stored[-1] > 1:  # above this line two factors hold more numbers than the matrix
         shapes.append(_level(1, dash="solid", width=1))
@@ -148,7 +140,8 @@ def _frame(title: str, height: int) -> dict:
 def _figure(title: str, height: int, data: list[dict] | None = None, *, xaxis: dict, yaxis: dict, **layout) -> dict:
     """Traces in the frame that all charts share, with what is special about this one laid over it."""
     frame = copy.deepcopy(_frame(title, height))
-    axes = {"xaxis": frame["xaxis"] | xaxis, "yaxis": frame["yaxis"] | yaxis}
+    still = {"automargin": False}  # the margins are known: measuring them costs Plotly a second layout
+    axes = {"xaxis": frame["xaxis"] | still | xaxis, "yaxis": frame["yaxis"] | still | yaxis}
     return {"data": data or [], "layout": frame | axes | layout}
 
 

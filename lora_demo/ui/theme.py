@@ -40,5 +40,6 @@ THEME = gr.themes.Base(
     slider_color="#B84A00",
     layout_gap="18px",
     checkbox_label_background_fill="transparent",
+    checkbox_label_background_fill_dark="transparent",
     checkbox_label_padding="5px 10px",
 )

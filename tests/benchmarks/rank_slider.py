@@ -18,6 +18,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as in app.py
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import gradio as gr
@@ -29,11 +30,13 @@ from lora_demo.ui.rank.bench import analysis_of
 
 SIZES = (3, 16, 64, 512)
 MOVE = """(k) => new Promise((resolve) => {
-  const slider = document.querySelector('#k input[type=range]');
-  const watched = [document.querySelector('#rank-kept'), ...[...document.querySelectorAll('.rank-pictures .chart')].slice(0, 2)];
-  const waiting = new Set(watched), start = performance.now();
-  for (const element of watched) {
+  const slider = document.querySelector('#k input[type=range]'), kept = document.querySelector('#rank-kept');
+  const charts = [...document.querySelectorAll('.rank-pictures .chart')].slice(0, 2);
+  const title = () => kept.querySelector('h3').textContent, before = title(), start = performance.now();
+  const waiting = new Set([kept, ...charts]);
+  for (const element of waiting) {
     const observer = new MutationObserver(async () => {
+      if (element === kept && title() === before) return;  // Gradio's own status comes first
       observer.disconnect();
       await Promise.all([...element.querySelectorAll('img')].map((image) => image.decode()));
       waiting.delete(element);

@@ -10,14 +10,13 @@
 """
 
 import gradio as gr
-import plotly.graph_objects as go
 
 from lora_demo.matrices import to_text
-from lora_demo.ui.chart import chart
 from lora_demo.ui.rank import answer, approximation, controls, descent, entry, link, photo, quiz, reasons
 from lora_demo.ui.rank.bench import SHELF, START_KEY, Bench, start, start_rank
 from lora_demo.ui.rank.entry import taken
 from lora_demo.ui.rank.events import LIGHT, QUEUED
+from lora_demo.ui.rank.moving_chart import moving_chart
 
 __all__ = ["Bench", "build", "taken"]
 
@@ -27,7 +26,7 @@ def build() -> Bench:
     analysis = start()
     k = start_rank(analysis)
     shown = gr.Textbox(START_KEY, visible="hidden", elem_id="rank-shown")
-    linked = gr.Textbox("", visible="hidden", elem_id="rank-link")
+    linked = gr.Textbox(link.linked(analysis.matrix), visible="hidden", elem_id="rank-link")
     boxed = gr.State(entry.digest(to_text(analysis.matrix)))
     with gr.Row(elem_classes="rank-first"):
         with gr.Column(scale=1, elem_classes=["controls", "rank-controls"]):
@@ -37,13 +36,13 @@ def build() -> Bench:
             factors = gr.HTML(answer.factors(analysis), elem_id="rank-factors")
             with gr.Row(elem_classes="rank-moved"):
                 with gr.Column(scale=2, min_width=300):
-                    spectrum = chart(
-                        go.Figure(approximation.spectrum_chart(analysis, k)),
+                    spectrum = moving_chart(
+                        approximation.spectrum_chart(analysis, k),
                         label="Singular values with tolerance and k marked",
                         height=260,
                     )
-                    curve = chart(
-                        go.Figure(approximation.curve_chart(analysis, k)),
+                    curve = moving_chart(
+                        approximation.curve_chart(analysis, k),
                         label="Error and storage for every rank k",
                         height=300,
                     )

@@ -29,6 +29,7 @@ def pictures(analysis: Analysis, k: int) -> str:
             width=WIDTH,
             height=HEIGHT,
             limit=limit,
+            pointed=False,
         ),
         '<div class="facts">'
         f"<span>lost <b>{html.escape(percent(low_rank.relative_error))}</b> of the norm</span>"
@@ -53,7 +54,7 @@ def layers(analysis: Analysis, k: int, limit: float) -> str:
         small = subscript(i)
         name = f"σ{small}u{small}v{small}ᵀ, σ{small} = {short(analysis.singular_values[i - 1])}"
         tiles.append(Tile(analysis.layer(i), name, "+" if i > 1 else ""))
-    drawn = equation(tiles, width=WIDTH * max(1, len(tiles) / 3), height=150, limit=limit)
+    drawn = equation(tiles, width=WIDTH * max(1, len(tiles) / 3), height=150, limit=limit, pointed=False)
     return drawn + (f'<p class="note">and {k - MOST_LAYERS} more</p>' if k > MOST_LAYERS else "")
 
 

@@ -11,7 +11,8 @@ from lora_demo.ui.rank.shelf import Shelf
 
 START = "sum"  # the example that everybody starts on
 START_KEY = "start"
-SHELF: Shelf[Analysis] = Shelf()
+# In numbers: 40 matrices of 512 x 512. One takes up to 40 MB, most of it the exact numbers.
+SHELF: Shelf[Analysis] = Shelf(places=2, room=10_000_000, size=lambda analysis: analysis.matrix.values.size)
 
 LOWEST_POWER = -17  # of ten, where the tolerance slider begins
 

@@ -2,17 +2,16 @@
 
 import gradio as gr
 import numpy as np
-import plotly.graph_objects as go
 
 from lora_demo.figures.spectrum import descent_directions, descent_loss
 from lora_demo.matrices.descent import DEFAULT_RATE, Descent
-from lora_demo.ui.chart import chart
 from lora_demo.ui.rank.bench import Bench, analysis_of, start, start_rank
 from lora_demo.ui.rank.events import LIGHT, said_in_place
+from lora_demo.ui.rank.moving_chart import figure_text, moving_chart
 from lora_demo.ui.rank.shelf import Shelf
 from lora_demo.ui.section import section
 
-SHELF: Shelf[Descent] = Shelf(places=1)
+SHELF: Shelf[Descent] = Shelf(places=1, room=10_000_000, size=lambda descent: descent.b.size + descent.a.size)
 STEPS_A_TICK, TICK = 4, 0.15  # seconds between two drawings while it plays
 MOST_STEPS = 5_000
 STEPS_SHOWN = 100  # of a matrix that nobody has pressed Play on yet: where the curves lead is worth seeing
@@ -41,8 +40,8 @@ def build(bench: Bench) -> None:
         reset = gr.Button("Reset", min_width=90, scale=0)
     told = gr.HTML(_told(first), elem_id="descent-told")
     with gr.Row():
-        loss = chart(go.Figure(_loss(first)), label="Squared error over the steps and the SVD's error", min_width=320)
-        directions = chart(go.Figure(_directions(first)), label="Singular values of BA over the steps", min_width=320)
+        loss = moving_chart(_loss(first), label="Squared error over the steps and the SVD's error", min_width=320)
+        directions = moving_chart(_directions(first), label="Singular values of BA over the steps", min_width=320)
     clock = gr.Timer(TICK, active=False)
     key = gr.State(UNSET)
     shown = [told, key, loss, directions]
@@ -74,7 +73,7 @@ def _directions(descent: Descent) -> dict:
 
 
 def _drawn(key: str, descent: Descent) -> list:
-    return [_told(descent), key, _loss(descent), _directions(descent)]
+    return [_told(descent), key, figure_text(_loss(descent)), figure_text(_directions(descent))]
 
 
 def _current(shown: str, key: str, rank: float, rate: float, request: gr.Request) -> tuple[str, Descent]:

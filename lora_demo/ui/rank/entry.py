@@ -15,6 +15,7 @@ from lora_demo.ui.rank import answer, approximation, controls, link
 from lora_demo.ui.rank.bench import LOWEST_POWER, SHELF, analysis_of, at_tolerance, default_power, start_rank
 from lora_demo.ui.rank.events import said_in_place, unchanged
 from lora_demo.ui.rank.examples import example
+from lora_demo.ui.rank.moving_chart import figure_text
 
 LONGEST_SHOWN = 20_000  # characters in the box; a text area of megabytes makes the page crawl
 LARGEST_GRID = 30
@@ -62,8 +63,8 @@ def pictures(analysis: Analysis, k: int, power: float) -> list:
     return [
         answer.headline(toleranced),
         answer.factors(toleranced),
-        approximation.spectrum_chart(toleranced, k),
-        approximation.curve_chart(toleranced, k),
+        figure_text(approximation.spectrum_chart(toleranced, k)),
+        figure_text(approximation.curve_chart(toleranced, k)),
         approximation.pictures(toleranced, k),
     ]
 
@@ -127,8 +128,8 @@ def moved(key: str, k: float, power: float, request: gr.Request) -> list:
     k = int(k)
     return [
         "",
-        approximation.spectrum_chart(analysis, k),
-        approximation.curve_chart(analysis, k),
+        figure_text(approximation.spectrum_chart(analysis, k)),
+        figure_text(approximation.curve_chart(analysis, k)),
         approximation.pictures(analysis, k),
     ]
 
@@ -137,7 +138,7 @@ def moved(key: str, k: float, power: float, request: gr.Request) -> list:
 def tolerated(key: str, k: float, power: float, request: gr.Request) -> list:
     """Another tolerance: the numerical rank and the line in the spectrum."""
     analysis = at_tolerance(analysis_of(key, request), power)
-    return ["", answer.headline(analysis), approximation.spectrum_chart(analysis, int(k))]
+    return ["", answer.headline(analysis), figure_text(approximation.spectrum_chart(analysis, int(k)))]
 
 
 @said_in_place(2)

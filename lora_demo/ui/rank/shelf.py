@@ -3,6 +3,7 @@
 import itertools
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from lora_demo.errors import LabError
@@ -13,11 +14,12 @@ T = TypeVar("T")
 class Shelf(Generic[T]):
     """The last few things of each session; the page holds their keys, never the things themselves.
 
-    Bounded both ways: `places` things a session, `sessions` sessions, least recently used out first.
+    Bounded twice: each session keeps its `places` last used things, and all of them together hold no more than `room`
+    by `size`: the session that has been idle longest makes way.
     """
 
-    def __init__(self, places: int = 2, sessions: int = 100) -> None:
-        self._places, self._sessions = places, sessions
+    def __init__(self, places: int, room: int, size: Callable[[T], int]) -> None:
+        self._places, self._room, self._size = places, room, size
         self._things: OrderedDict[str, OrderedDict[str, T]] = OrderedDict()
         self._keys = itertools.count(1)
         self._lock = threading.Lock()
@@ -31,7 +33,7 @@ class Shelf(Generic[T]):
             mine[key] = thing
             while len(mine) > self._places:
                 mine.popitem(last=False)
-            while len(self._things) > self._sessions:
+            while len(self._things) > 1 and self._held() > self._room:
                 self._things.popitem(last=False)
             return key
 
@@ -57,3 +59,6 @@ class Shelf(Generic[T]):
         """Forget all that the session has: its tab was closed."""
         with self._lock:
             self._things.pop(session, None)
+
+    def _held(self) -> int:
+        return sum(self._size(thing) for mine in self._things.values() for thing in mine.values())
