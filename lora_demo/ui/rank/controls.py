@@ -58,7 +58,7 @@ def build() -> Controls:
         elem_id="matrix-grid",
         buttons=[],
     )
-    file = gr.File(label="Matrix file", file_types=list(SUFFIXES), type="filepath", height=120, visible=False)
+    file = gr.File(label="Matrix file", file_types=list(SUFFIXES), type="filepath", height=150, visible=False)
     with gr.Column(visible=False, elem_classes="random") as random:
         with gr.Row():
             m, n, rank = (
@@ -66,7 +66,7 @@ def build() -> Controls:
                 for label, value in (("rows", 40), ("columns", 30), ("rank", 3))
             )
             seed = gr.Number(3, label="seed", precision=0, minimum=0, min_width=60)
-        noise = gr.Slider(0, 3, 0.5, step=0.05, label="noise on every number")
+        noise = gr.Slider(0, 3, 0.5, step=0.05, label="noise on every number", buttons=[])
         draw = gr.Button("Make it", size="sm")
     wrong = gr.HTML(elem_classes="under-box", elem_id="matrix-wrong")
     note = gr.HTML(example(START).lesson, elem_classes="under-box", elem_id="matrix-note")
