@@ -14,7 +14,8 @@ JS_ON_LOAD = """
   const holder = element.querySelector('.chart');
   const draw = () => window.drawChart(holder, JSON.parse(props.value));
   draw();
-  watch('value', draw);
+  // After the next frame: the matrices that changed with it are on screen by then, and need not wait for Plotly's 40 ms.
+  watch('value', () => requestAnimationFrame(() => setTimeout(draw)));
 })();
 """
 
