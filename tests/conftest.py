@@ -8,6 +8,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["LORA_LAB_RUNS"] = tempfile.mkdtemp(prefix="lora-lab-runs-")
 
+import asyncio
 import json
 import pickle
 import socket
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,17 @@ import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 torch.set_num_threads(1)  # small tensors: a second thread only waits
+
+
+@pytest.fixture(scope="session")
+def run_async():
+    """Runs a coroutine to its end in a thread of its own: Playwright's event loop holds the main thread."""
+
+    def run(coroutine):
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(asyncio.run, coroutine).result()
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,3 @@
-import asyncio
 import os
 import signal
 import time
@@ -29,12 +28,12 @@ def training(run: runs.Run) -> bool:
     return any(isinstance(event, Step) for event in list(run.events))
 
 
-def test_a_run_leaves_a_record_every_view_can_read(tiny_settings):
+def test_a_run_leaves_a_record_every_view_can_read(tiny_settings, run_async):
     async def watch(run):
         return [event async for new in runs.follow(run) for event in new]
 
     run = start(tiny_settings)
-    seen = asyncio.run(watch(run))
+    seen = run_async(watch(run))
     assert seen[-1].kind == "finished"
     assert seen[-1].run_id == run.id
     record = runs.record(run.id)

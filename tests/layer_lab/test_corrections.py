@@ -1,7 +1,5 @@
 """The corrections to the notebook: each figure that the page shows, against its reference."""
 
-import asyncio
-
 import numpy as np
 import pytest
 
@@ -59,13 +57,13 @@ def test_loras_best_rate_is_about_ten_times_fulls_and_the_notebooks_is_neither()
     assert sweep.lora[0] > 0.9
 
 
-def test_the_frozen_head_run_differs_in_nothing_but_the_head(tiny_settings):
+def test_the_frozen_head_run_differs_in_nothing_but_the_head(tiny_settings, run_async):
     settings = Settings.parse({**tiny_settings, "lanes": ["lora"], "steps": 6, "evaluate_every": 6})
 
     async def told():
         return [both async for both in frozen_head.compare(settings)]
 
-    both = asyncio.run(told())[-1]
+    both = run_async(told())[-1]
     trained, frozen = both["trained"], both["frozen"]
     assert len(trained.losses) == len(frozen.losses) == 6
     assert trained.losses[0] == frozen.losses[0]
