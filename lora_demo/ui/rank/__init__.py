@@ -68,7 +68,7 @@ def build() -> Bench:
     left.kind.change(entry.panels, left.kind, left.panels, **LIGHT)
     gr.on([left.kind.change, shown.change], entry.gridded, [left.kind, shown, grid], [left.wrong, grid], **LIGHT)
     sliders = [shown, left.k, left.tolerance]
-    left.k.input(entry.moved, sliders, [left.wrong, spectrum, curve, kept], trigger_mode="always_last", **LIGHT)
+    left.k.input(entry.moved, sliders, [left.wrong, kept, spectrum, curve], trigger_mode="always_last", **LIGHT)
     left.tolerance.input(
         entry.tolerated, sliders, [left.wrong, headline, spectrum], trigger_mode="always_last", **LIGHT
     )

@@ -128,9 +128,9 @@ def moved(key: str, k: float, power: float, request: gr.Request) -> list:
     k = int(k)
     return [
         "",
+        approximation.pictures(analysis, k),
         figure_text(approximation.spectrum_chart(analysis, k)),
         figure_text(approximation.curve_chart(analysis, k)),
-        approximation.pictures(analysis, k),
     ]
 
 
