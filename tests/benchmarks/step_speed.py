@@ -10,6 +10,9 @@ token, attention's products left out).
 import copy
 import statistics
 import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import torch
 
