@@ -7,8 +7,8 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # Gradio calls out a
 # One thread for the page's own products: two would fight a training worker's for the cores. A worker takes its share itself.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-# A worker's threads sleep while they wait for each other: spinning, they fall to a third as soon as a browser wants a core too
-# (tests/benchmarks/wait_policy.py).
+# A worker's threads sleep while they wait for each other. Alone that costs up to a fifth of the speed; spinning, they fall to a
+# third as soon as a browser wants a core too (tests/benchmarks/wait_policy.py).
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
