@@ -29,8 +29,6 @@ class ClassifyError(LabError):
 class Classifier:
     """A lane of a run, ready to answer: its model in fp32, its class names, and how its backbone wants images."""
 
-    record_name: str
-    lane: str
     backbone: backbones.Backbone
     model: nn.Module
     classes: list[str]
@@ -69,13 +67,13 @@ def _load(record: Record, lane: str) -> Classifier:
     if lane == "lora":
         adapter = adapters.load(record.folder / "adapter")
         adapters.apply(adapter, model)
-        return Classifier(record.name, lane, backbone, model.eval(), adapter.classes)
+        return Classifier(backbone, model.eval(), adapter.classes)
     classes = next(event.classes for event in record.events() if event.kind == "prepared")
     change = safetensors.torch.load_file(record.folder / f"{lane}.safetensors")
     model.classifier = nn.Linear(model.classifier.in_features, len(classes))
     start = {name: value if not name.startswith("classifier.") else 0 for name, value in model.state_dict().items()}
     model.load_state_dict({name: value + change[name] if name in change else value for name, value in start.items()})
-    return Classifier(record.name, lane, backbone, model.eval(), list(classes))
+    return Classifier(backbone, model.eval(), list(classes))
 
 
 @functools.lru_cache(maxsize=2)
