@@ -14,15 +14,16 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 def main() -> None:
     # Imported here, not above: worker processes import this file too, and need no page.
-    from lora_demo import runs
-    from lora_demo.ui import classify, page
+    from lora_demo import processes
+    from lora_demo.ui import classify, outbox, page
 
     demo = page.build()
     demo.launch(**page.launch_options(), prevent_thread_lock=True)
     print(f"LoRA Lab is at {demo.local_url}", flush=True)
     # The page is up first; then what the first click needs is made ready.
-    threading.Thread(target=runs.warm_up, daemon=True).start()
+    threading.Thread(target=processes.warm_up, daemon=True).start()
     threading.Thread(target=classify.warm_up, daemon=True).start()
+    threading.Thread(target=outbox.forget_old_for_ever, daemon=True).start()
     demo.block_thread()
 
 

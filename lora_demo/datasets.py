@@ -79,10 +79,14 @@ def order(count: int, batch_size: int, generator: torch.Generator) -> Iterator[T
         waiting = waiting[batch_size:]
 
 
-def flipped(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Half of the images, chosen at random, mirrored left to right."""
-    mirrored = torch.rand(len(images), generator=generator) < 0.5
-    return torch.where(mirrored.view(-1, 1, 1, 1), images.flip(-1), images)
+def mirrored(count: int, generator: torch.Generator) -> Tensor:
+    """Which of `count` images are to be mirrored, [count] bool: half of them, by chance."""
+    return torch.rand(count, generator=generator) < 0.5
+
+
+def flipped(images: Tensor, mirror: Tensor) -> Tensor:
+    """`images` [n, 3, h, w], those that `mirror` [n] names mirrored left to right."""
+    return torch.where(mirror.view(-1, 1, 1, 1), images.flip(-1), images)
 
 
 def read_sheets(split: str) -> Split:

@@ -12,7 +12,12 @@ from lora_demo.errors import LabError
 
 MAX_PIXELS = 50_000_000  # of a file: a bomb is refused before it is unpacked
 MAX_SIDE = 2_000  # pixels; larger images are scaled down
-HEIC_BRANDS = (b"heic", b"heix", b"mif1", b"hevc", b"msf1")
+HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"hevc", b"hevx", b"msf1")
+# All else is left unopened: for an EPS, Pillow would run a program. WebP and AVIF are in most builds of Pillow, not in all.
+Image.init()
+FORMATS = [
+    kind for kind in ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "JPEG2000", "PPM") if kind in Image.OPEN
+]
 
 
 class ImageError(LabError):
@@ -30,7 +35,7 @@ def open_image(path: str | None, max_side: int = MAX_SIDE) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as opened:
+            with Image.open(path, formats=FORMATS) as opened:
                 if opened.width * opened.height > MAX_PIXELS:
                     raise ImageError(
                         f"The image has {opened.width} × {opened.height} pixels; at most {MAX_PIXELS:,} are read."
@@ -59,7 +64,7 @@ def _what_is_wrong(path: Path) -> str:
 
 
 def _flattened(image: Image.Image) -> Image.Image:
-    if image.mode in ("1", "L", "I;16", "I", "F"):
+    if image.mode in ("1", "L", "I", "F") or image.mode.startswith("I;16"):
         return _to_bytes(image)
     if image.has_transparency_data:
         image = image.convert("RGBA")
@@ -68,9 +73,10 @@ def _flattened(image: Image.Image) -> Image.Image:
 
 
 def _to_bytes(image: Image.Image) -> Image.Image:
-    """Grey in 8 bits; a 16-bit picture is scaled, for Pillow's own conversion would clip it to white."""
+    """Grey in 8 bits; more bits are scaled, for Pillow's own conversion would clip them to white. What is no number is black."""
     if image.mode in ("1", "L"):
         return image.convert("L")
-    values = np.asarray(image, dtype=np.float64)
-    top = 65_535 if values.max() > 255 else 255
+    values = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0, neginf=0)
+    scales = (65_535,) if image.mode.startswith("I;16") else (1, 255, 65_535)  # 32 bits do not say what white is
+    top = next((top for top in scales if values.max() <= top), values.max())
     return Image.fromarray(np.clip(values / top * 255, 0, 255).astype(np.uint8))

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import yaml
+
 from lora_demo.errors import LabError
 
 LANES = ("head", "lora", "full")
@@ -56,10 +58,18 @@ class Settings:
     )
     lanes: tuple[str, ...] = setting(LANES, "Lanes", "who races: the head alone, LoRA, the full network", choices=LANES)
     steps: int = setting(100, "Steps", "optimizer steps of each lane", unit="steps", minimum=1, maximum=10_000)
+    seconds: float | None = setting(
+        None,
+        "Time budget",
+        "the run ends within this time: a short probe sets the steps; empty or 0: as many as asked",
+        unit="seconds",
+        minimum=10,
+        maximum=3600,
+    )
     batch_size: int = setting(32, "Batch size", "images in a step", unit="images", minimum=1, maximum=512)
     rank: int = setting(8, "Rank r", "directions the update BA can use", minimum=1, maximum=256)
     alpha: float | None = setting(
-        16.0, "Alpha", "BA is scaled by alpha / r; empty: alpha = r", minimum=0.01, maximum=1024
+        16.0, "Alpha", "BA is scaled by alpha / r; empty or 0: alpha = r", minimum=0.01, maximum=1024
     )
     targets: str = setting("query_value", "Adapted layers", "which linear layers get a BA", choices=TARGETS)
     variant: str = setting("lora", "Variant", "how BA starts, is scaled and learns", choices=VARIANTS)
@@ -72,7 +82,7 @@ class Settings:
     learning_rate_lora: float | None = setting(
         None,
         "Rate of LoRA",
-        "peak learning rate of A and B; empty: 0.002 for query and value, 0.001 when more is adapted",
+        "peak learning rate of A and B; empty or 0: 0.002 for query and value, 0.001 when more is adapted",
         minimum=1e-7,
         maximum=10,
     )
@@ -83,7 +93,10 @@ class Settings:
         "adamw", "Optimizer", "AdamW, Adam as in the notebook, or SGD", choices=("adamw", "adam", "sgd")
     )
     schedule: str = setting(
-        "cosine", "Schedule", "6 % warm-up then a cosine to zero, or a constant rate", choices=("cosine", "constant")
+        "cosine",
+        "Schedule",
+        "6 % warm-up then a cosine to zero; constant; or rising, from 1/100 to 100 times, to find what breaks a lane",
+        choices=("cosine", "constant", "rising"),
     )
     freeze_head: bool = setting(False, "Freeze LoRA's head", "leave LoRA's new head random, as the notebook does")
     dtype: str = setting(
@@ -92,7 +105,18 @@ class Settings:
     evaluate_every: int = setting(
         20, "Look every", "steps between looks at held-out images", unit="steps", minimum=1, maximum=10_000
     )
+    patience: int = setting(
+        0,
+        "Early stop",
+        "looks in a row without a better held-out loss before a lane stops and takes its best weights back; 0: never",
+        unit="looks",
+        minimum=0,
+        maximum=100,
+    )
     seed: int = setting(0, "Seed", "of the head, A, the order of images and their flips", minimum=0, maximum=2**31 - 1)
+    seeds: int = setting(
+        1, "Seeds", "starts raced side by side, from this seed on: their spread is a band", minimum=1, maximum=5
+    )
 
     @classmethod
     def parse(cls, values: Mapping[str, Any] | None) -> Settings:
@@ -108,6 +132,33 @@ class Settings:
             raise SettingsError(f"There is no setting {unknown[0]!r}; the settings are {', '.join(fields)}.")
         return cls(**{name: _checked(fields[name], value) for name, value in values.items()})
 
+    @classmethod
+    def from_yaml(cls, text: str, name: str = "This text") -> Settings:
+        """Settings from a YAML (or JSON) text, as `as_yaml` writes it and the headless command reads it.
+
+        Raises `SettingsError`: no YAML, no mapping, or a value that cannot be used; `name` says what was read.
+        """
+        try:
+            values = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            where = f", line {error.problem_mark.line + 1}" if getattr(error, "problem_mark", None) else ""
+            raise SettingsError(f"{name} cannot be read as a YAML file of settings{where}.") from None
+        except ValueError as error:  # such as a date that is none
+            raise SettingsError(f"{name} cannot be read as a YAML file of settings: {error}.") from None
+        if isinstance(values, Mapping):  # YAML 1.1 takes 1e-3 for a word
+            values = {key: _number(value) for key, value in values.items()}
+        return cls.parse({} if values is None else values)
+
+    def as_yaml(self) -> str:
+        """What differs from the defaults, one setting a line with its meaning behind it."""
+        lines = []
+        for field in dataclasses.fields(self):
+            value = self.as_dict()[field.name]
+            if value != (list(field.default) if field.name == "lanes" else field.default):
+                line = yaml.safe_dump({field.name: value}, default_flow_style=field.name == "lanes").strip()
+                lines.append(f"{line.strip('{}')}  # {field.metadata['meaning']}")
+        return "\n".join(lines or ["{}  # the defaults"]) + "\n"
+
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values; `Settings.parse` reads them back."""
         return {**dataclasses.asdict(self), "lanes": list(self.lanes)}
@@ -121,6 +172,19 @@ class Settings:
         if self.learning_rate_lora is not None:
             return self.learning_rate_lora
         return 2e-3 if self.targets == "query_value" else 1e-3  # assets/backbone/README.md: found on held-out images
+
+
+def rising(step: int, steps: int) -> float:
+    """Share of the rate at a step (from 0) of the rising schedule: from 1/100 to 100 by a constant factor a step."""
+    return 0.01 * 10_000 ** (step / max(1, steps - 1))
+
+
+def _number(value: Any) -> Any:
+    """A number where `value` is one in words, else `value`."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 def _checked(field: dataclasses.Field, value: Any) -> Any:

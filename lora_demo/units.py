@@ -37,3 +37,8 @@ def seconds_text(seconds: float) -> str:
         if seconds >= size:
             return f"{significant(seconds / size)} {unit}"
     return f"{significant(seconds * 1e9)} ns" if seconds else "0 s"
+
+
+def duration_text(seconds: float) -> str:
+    """A wait as a person counts it: 41.6 -> "42 s", 200 -> "3 min"."""
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

@@ -86,6 +86,19 @@ def tiny_settings(tiny_backbone: str, tiny_cifar: str) -> dict:
     return {"backbone": tiny_backbone, "data": tiny_cifar, **small}
 
 
+@pytest.fixture
+def run_race():
+    """Runs a race in this process to its end: `run_race(values, **options) -> (race, events)`."""
+    from lora_demo.settings import Settings
+    from lora_demo.training import Race
+
+    def run(values: dict, **options) -> tuple:
+        race = Race(Settings.parse(values), **options)
+        return race, list(race.run())
+
+    return run
+
+
 @pytest.fixture(scope="session")
 def sheets() -> Path:
     """Where the bundled CIFAR-10 sheets are."""

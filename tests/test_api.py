@@ -1,13 +1,17 @@
 """The named endpoints, through the client a program would use."""
 
+import zipfile
+
 import numpy as np
 import pytest
+import safetensors.numpy
 from gradio_client import Client, handle_file
 from PIL import Image
 
 from lora_demo.ui.page import FRONT
 
 IMAGES = FRONT.parent / "examples"
+ADAPTERS = {"/adapters", "/import_adapter", "/export_adapter"}
 
 
 @pytest.fixture
@@ -24,7 +28,8 @@ def train(client, settings: dict) -> list[dict]:
 
 def test_only_the_documented_endpoints_are_named(client):
     named = client.view_api(return_format="dict")["named_endpoints"]
-    assert {"/analyze_matrix", "/low_rank", "/compress_image", "/train", "/classify"} == named.keys()
+    others = {"/analyze_matrix", "/low_rank", "/compress_image", "/train", "/classify", "/xray", "/truncate"}
+    assert others | ADAPTERS == named.keys()
 
 
 @pytest.mark.parametrize(
@@ -132,3 +137,97 @@ def test_a_bad_question_gets_a_sentence(client, tmp_path, image, adapter, scale,
     with pytest.raises(Exception, match=words) as caught:
         client.predict(handle_file(path), adapter, scale, api_name="/classify")
     assert "/" not in str(caught.value).replace("../../etc", "")
+
+
+def ask(client, *values, image="ship.png"):
+    return client.predict(handle_file(IMAGES / image), *values, api_name="/classify")
+
+
+def test_lanes_and_rank_are_optional_and_leave_the_answer_as_it_was(client):
+    plain, whole = ask(client, "reference", 1), ask(client, "reference", 1, None, True)
+    assert plain.keys() == {"label", "probabilities", "adapter", "scale"}
+    lanes = whole.pop("lanes")
+    assert whole == plain
+    assert lanes.keys() == {"head", "lora", "full"}
+    assert lanes["lora"]["probabilities"] == plain["probabilities"]
+    for lane in lanes.values():
+        assert lane.keys() == {"label", "probabilities", "calibrated"}
+        assert sum(lane["probabilities"].values()) == pytest.approx(1)
+        assert sum(lane["calibrated"].values()) == pytest.approx(1)
+        assert lane["label"] == max(lane["calibrated"], key=lane["calibrated"].get)
+    assert ask(client, "reference", 1, 0)["probabilities"] == pytest.approx(
+        ask(client, "reference", 0)["probabilities"], abs=1e-5
+    )
+    assert ask(client, "reference", 1, 2)["probabilities"] != plain["probabilities"]
+
+
+@pytest.mark.parametrize("rank", [-1, 1.5])
+def test_a_rank_that_cannot_be_kept_gets_a_sentence(client, rank):
+    with pytest.raises(Exception, match="rank kept"):
+        ask(client, "reference", 1, rank)
+
+
+def test_an_adapter_goes_out_and_comes_back_as_the_same(client):
+    path = client.predict("reference", api_name="/export_adapter")
+    assert {"adapter_config.json", "adapter_model.safetensors", "README.md"} <= set(zipfile.ZipFile(path).namelist())
+    brought = client.predict(handle_file(path), api_name="/import_adapter")
+    mine = ask(client, brought["name"], 1, None, True)
+    assert mine["probabilities"] == ask(client, "reference", 1)["probabilities"]
+    assert mine["lanes"]["lora"]["calibrated"] is None
+    listed = {one["id"]: one for one in client.predict(api_name="/adapters")}
+    assert list(listed) == [brought["name"], "reference"]
+    assert listed["reference"]["kind"] == "bundled"
+    again = client.predict(brought["name"], api_name="/export_adapter")
+    first, second = (
+        safetensors.numpy.load(zipfile.ZipFile(file).read("adapter_model.safetensors")) for file in (path, again)
+    )
+    assert first.keys() == second.keys()
+    assert all(np.array_equal(first[key], second[key]) for key in first)
+
+
+def test_classes_are_asked_for_where_nothing_names_them(client, tmp_path):
+    path = client.predict("reference", api_name="/export_adapter")
+    nameless = tmp_path / "nameless.zip"
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(nameless, "w") as new:
+        tensors = safetensors.numpy.load(old.read("adapter_model.safetensors"))
+        new.writestr("adapter_model.safetensors", safetensors.numpy.save(tensors))
+        new.writestr("adapter_config.json", old.read("adapter_config.json"))
+    with pytest.raises(Exception, match="10 classes apart"):
+        client.predict(handle_file(nameless), api_name="/import_adapter")
+    names = [f"thing {i}" for i in range(10)]
+    brought = client.predict(handle_file(nameless), names, api_name="/import_adapter")
+    assert set(ask(client, brought["name"], 1)["probabilities"]) == set(names)
+
+
+def test_nobody_elses_adapter_is_listed_used_or_taken(app_url, client, tiny_settings):
+    run = train(client, {**tiny_settings, "steps": 1})[-1]["run_id"]
+    path = client.predict(run, api_name="/export_adapter")
+    stranger = Client(app_url, verbose=False)
+    brought = client.predict(
+        handle_file(client.predict("reference", api_name="/export_adapter")), api_name="/import_adapter"
+    )["name"]
+    assert path.endswith(".zip")
+    assert [one["id"] for one in client.predict(api_name="/adapters")] == [run, brought, "reference"]
+    assert [one["id"] for one in stranger.predict(api_name="/adapters")] == ["reference"]
+    for name in (run, brought):
+        with pytest.raises(Exception, match="no run"):
+            stranger.predict(name, api_name="/export_adapter")
+        with pytest.raises(Exception, match="no run"):
+            ask(stranger, name, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.zip", b"PK nothing", "no zip"),
+        ("a.safetensors", b"\0" * 7, "cut short"),
+        ("a.bin", b"\x80\x04", "pickle"),
+        ("a.txt", b"hello", "neither"),
+    ],
+)
+def test_a_file_that_is_no_adapter_gets_a_sentence(client, tmp_path, name, content, words):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(Exception, match=words) as caught:
+        client.predict(handle_file(tmp_path / name), api_name="/import_adapter")
+    assert str(tmp_path) not in str(caught.value)
+    assert "Traceback" not in str(caught.value)

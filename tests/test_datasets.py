@@ -85,9 +85,16 @@ def test_every_image_comes_once_before_any_comes_again():
     assert sorted(drawn[10:].tolist()) == list(range(10))
 
 
-def test_a_flip_mirrors_left_and_right_only():
-    images = torch.arange(200 * 3 * 2 * 2).view(200, 3, 2, 2)
-    flipped = datasets.flipped(images, torch.Generator().manual_seed(0))
-    mirrored = (flipped == images.flip(-1)).flatten(1).all(1)
-    assert ((flipped == images).flatten(1).all(1) | mirrored).all()
-    assert 60 < mirrored.sum() < 140
+def test_a_flip_mirrors_left_and_right_only_and_only_what_is_named():
+    images = torch.arange(4 * 3 * 2 * 2).view(4, 3, 2, 2)
+    flipped = datasets.flipped(images, torch.tensor([True, False, True, False]))
+    assert np.array_equal(flipped[::2].numpy(), images[::2].numpy()[..., ::-1])
+    assert torch.equal(flipped[1::2], images[1::2])
+
+
+def test_half_of_the_images_are_mirrored_by_a_chance_that_repeats():
+    mirror = datasets.mirrored(2000, torch.Generator().manual_seed(0))
+    assert mirror.dtype == torch.bool
+    assert 900 < mirror.sum() < 1100
+    assert torch.equal(mirror, datasets.mirrored(2000, torch.Generator().manual_seed(0)))
+    assert not torch.equal(mirror, datasets.mirrored(2000, torch.Generator().manual_seed(1)))

@@ -1,15 +1,28 @@
 import os
+import re
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
+import psutil
 import pytest
 
-from lora_demo import adapters, runs
+from lora_demo import adapters, controls, runs
 from lora_demo.events import Failed, Finished, Queued, Step
 from lora_demo.records import Record
 from lora_demo.settings import Settings
 
 pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch) -> None:
+    """Nobody watches these runs, and on a loaded machine they take longer than that is put up with."""
+    monkeypatch.setattr(runs, "GRACE_SECONDS", 120.0)
+
+
 FOREVER = {"steps": 10_000, "evaluate_every": 10_000}
 
 
@@ -49,7 +62,7 @@ def test_stop_acts_within_two_seconds_and_keeps_what_there_is(tiny_settings):
     run = start({**tiny_settings, **FOREVER})
     wait_for(lambda: training(run))
     asked = time.monotonic()
-    runs.stop(run.id, "me")
+    controls.stop(run.id, "me")
     wait_for(lambda: run.over)
     assert time.monotonic() - asked < 2.5  # two seconds, and the time a loaded machine takes to say so
     assert isinstance(run.events[-1], Finished)
@@ -60,10 +73,23 @@ def test_stop_acts_within_two_seconds_and_keeps_what_there_is(tiny_settings):
 def test_only_its_own_session_may_stop_a_run(tiny_settings):
     run = start({**tiny_settings, **FOREVER})
     with pytest.raises(runs.RunError, match="Only the browser session that started a run"):
-        runs.stop(run.id, "somebody else")
+        controls.stop(run.id, "somebody else")
     assert not run.over
-    runs.stop(run.id, "me")
+    controls.stop(run.id, "me")
     wait_for(lambda: run.over)
+
+
+def test_who_waits_is_told_for_about_how_long(tiny_settings, monkeypatch):
+    monkeypatch.setattr(runs, "ESTIMATE_SECONDS", 0.1)
+    first = start({**tiny_settings, **FOREVER})
+    wait_for(lambda: training(first))
+    second, third = (start({**tiny_settings, "steps": 1}) for _ in range(2))
+    wait_for(lambda: all(run.events and run.events[-1].seconds for run in (second, third)))
+    waits = [run.events[-1].seconds for run in (second, third)]
+    assert 0 < waits[0] < waits[1]
+    for run in (third, second, first):
+        controls.stop(run.id, "me")
+    wait_for(lambda: first.over and second.over and third.over)
 
 
 def test_a_run_waits_its_turn_and_says_its_place(tiny_settings):
@@ -71,13 +97,13 @@ def test_a_run_waits_its_turn_and_says_its_place(tiny_settings):
     wait_for(lambda: third.events and second.events)
     assert isinstance(second.events[-1], Queued)
     assert third.events[-1].place == second.events[-1].place + 1
-    runs.stop(second.id, "me")
+    controls.stop(second.id, "me")
     wait_for(lambda: second.over)
     assert second.events[-1].stopped
     wait_for(lambda: third.events[-1].place == 1)
-    runs.stop(first.id, "me")
+    controls.stop(first.id, "me")
     wait_for(lambda: training(third))
-    runs.stop(third.id, "me")
+    controls.stop(third.id, "me")
     wait_for(lambda: third.over)
 
 
@@ -91,6 +117,67 @@ def test_a_killed_worker_is_reported_and_the_events_so_far_are_kept(tiny_setting
     kinds = [event.kind for event in Record(run.record.folder).events()]
     assert {"prepared", "step"} <= set(kinds)
     assert kinds[-1] == "failed"
+
+
+SERVER = """
+import sys, time
+from lora_demo import controls, runs
+from lora_demo.settings import Settings
+if __name__ == "__main__":
+    run = runs.start(Settings.parse({"backbone": sys.argv[1], "data": sys.argv[2], "steps": 10_000}), "me")
+    while not any(event.kind == "step" for event in list(run.events)):
+        time.sleep(0.05)
+    controls.pause(run.id, "me")
+    while not run.paused:
+        time.sleep(0.05)
+    print(run.worker_pid, flush=True)  # of a worker that waits to be told something
+    time.sleep(600)
+"""
+
+
+def test_a_worker_whose_server_is_gone_ends_too(tiny_settings, tmp_path):
+    script = tmp_path / "server.py"
+    script.write_text(SERVER)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    command = [sys.executable, script, tiny_settings["backbone"], tiny_settings["data"]]
+    server = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    worker = Path("/proc") / server.stdout.readline().strip()
+    assert worker.is_dir()
+    server.kill()
+    server.wait()
+    wait_for(lambda: not worker.exists(), 10)
+
+
+def own_bytes() -> int:
+    """Memory of this process and of all that came of it, pages that they share counted once.
+
+    Without files' pages: how many of those fall to a process changes with what else the machine runs.
+    """
+    me = psutil.Process()
+    rollups = [Path(f"/proc/{process.pid}/smaps_rollup").read_text() for process in (me, *me.children(recursive=True))]
+    return sum(
+        1024 * int(kilobytes) for kilobytes in re.findall(r"^Pss_(?:Anon|Shmem): +(\d+)", "".join(rollups), re.M)
+    )
+
+
+def test_after_a_run_memory_is_back_to_within_50_megabytes(tiny_settings):
+    def finished(values: dict) -> runs.Run:
+        run = start(values)
+        wait_for(lambda: run.over)
+        wait_for(lambda: not Path(f"/proc/{run.worker_pid}").exists())
+        return run
+
+    finished(tiny_settings)  # the fork server stays
+    before = own_bytes()
+    run = start({**tiny_settings, **FOREVER})
+    wait_for(lambda: training(run))
+    during = own_bytes()
+    controls.stop(run.id, "me")
+    wait_for(lambda: run.over and not Path(f"/proc/{run.worker_pid}").exists())
+    finished({**tiny_settings, "backbone": "bundled", "lanes": ["full"], "steps": 2})
+    after = own_bytes()
+    assert during - before > 20e6  # what a worker takes can be seen here
+    assert after - before < 50e6
 
 
 def test_a_run_that_cannot_start_says_why(tiny_settings):

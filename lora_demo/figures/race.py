@@ -1,103 +1,115 @@
-"""A run as curves and as a ledger."""
+"""A run as curves, as a ledger and as pictures.
+
+The curves are drawn in the browser (assets/front/race.js): axis, smoothing, log scale and scrubbing then ask nobody, and a live
+update carries new points alone. What they look like is said here: `frames` once, and `view` with the numbers of a story.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from html import escape
+import json
+from collections.abc import Mapping
+from typing import Any
 
 import plotly.graph_objects as go
 
-from lora_demo.figures.palette import LANE_COLOURS, LANE_LINES, LANE_NAMES, framed
-from lora_demo.story import Story
-from lora_demo.units import bytes_text
+from lora_demo.figures.palette import LANE_COLOURS, LANE_LINES, LANE_NAMES, MUTED, framed
+from lora_demo.story import Curve, Story
 
-PLOT_HEIGHT, NAME_HEIGHT = 210, 18  # pixels: the drawing area of a chart, and a name beside it
-AXES = {"steps": "steps", "seconds": "seconds of its own training"}
-
-
-def loss(story: Story, over: str = "steps") -> go.Figure:
-    """Training loss of each lane, smoothed, over steps or the lane's own seconds; each step's own loss stays faintly visible."""
-    figure = _frame("Training loss, smoothed", over, story)
-    for lane, curve in story.losses.items():
-        x = list(getattr(curve, over))
-        faint = {"color": LANE_COLOURS[lane], "width": 1}
-        figure.add_scatter(x=x, y=list(curve.values), mode="lines", line=faint, opacity=0.25, hoverinfo="skip")
-        _add_line(figure, lane, x, smoothed(curve.values))
-    return _named(figure, [trace for trace in figure.data if trace.name])
+ORDER = ("full", "lora", "head")  # from the most trained to the least
+HEIGHT = 300
+MARKED = {
+    "rates": "new rates",
+    "continued": "continued",
+    "early stop": "early stop",
+    "broke": "broke",
+    "time is up": "time is up",
+}
 
 
-def accuracy(story: Story, over: str = "steps") -> go.Figure:
-    """Share of validation images each lane gets right, looked at now and then."""
-    figure = _frame("Right on held-out images", over, story).update_yaxes(tickformat=".0%")
-    for lane, curve in story.accuracies.items():
-        _add_line(figure, lane, list(getattr(curve, over)), list(curve.values), mode="lines+markers")
-    return _named(figure, figure.data)
+def frames() -> dict[str, Any]:
+    """What stays the same while a run is drawn: the two charts without data, and each lane's name, colour and line."""
+    return {
+        "loss": _layout(_frame("Training loss; dots: on held-out images")),
+        "accuracy": _layout(_frame("Right on held-out images").update_yaxes(tickformat=".0%")),
+        "lanes": {lane: {"name": LANE_NAMES[lane], "line": LANE_LINES[lane]} for lane in ORDER},
+        "axes": {"steps": "steps", "images": "images seen", "seconds": "seconds of its own training"},
+    }
 
 
-def smoothed(values: list[float], weight: float = 0.9) -> list[float]:
-    """Exponential moving average, each value divided by the weight it has seen so far, so that the start is not pulled to 0."""
-    mean, seen, result = 0.0, 0.0, []
-    for value in values:
-        mean, seen = weight * mean + (1 - weight) * value, weight * seen + (1 - weight)
-        result.append(round(mean / seen, 4))
-    return result
+def view(story: Story, earlier: Mapping[str, Story] | None = None) -> dict[str, Any]:
+    """The numbers of a run, and of `earlier` ones by name, as race.js draws them."""
+    return {
+        "steps": story.steps,
+        "batch": story.settings.get("batch_size", 1),
+        "lanes": _curves(story),
+        "marks": [
+            {"step": change.step, "text": MARKED[change.what]} for change in story.changes if change.what in MARKED
+        ],
+        "over": story.over,
+        "earlier": {
+            name: {"batch": old.settings.get("batch_size", 1), "lanes": _curves(old)}
+            for name, old in (earlier or {}).items()
+        },
+    }
 
 
-def _frame(title: str, over: str, story: Story) -> go.Figure:
-    figure = framed(go.Figure(), title).update_layout(hovermode="x unified", margin={"r": 92})
-    figure.update_xaxes(title={"text": AXES[over], "font": {"size": 15}})
-    if over == "steps" and story.steps:
-        figure.update_xaxes(range=[0, story.steps])
-    return figure
+def _curves(story: Story) -> dict[str, dict[str, dict]]:
+    kinds = {"loss": story.losses, "held_out": story.held_out_losses, "accuracy": story.accuracies}
+    return {
+        lane: {kind: _columns(curves[lane]) for kind, curves in kinds.items() if lane in curves}
+        for lane in ORDER
+        if lane in story.losses
+    }
 
 
-def _add_line(figure: go.Figure, lane: str, x: list[float], y: list[float], mode: str = "lines") -> None:
-    hover = f"{LANE_NAMES[lane]}: %{{y}}<extra></extra>"
-    figure.add_scatter(
-        x=x, y=y, mode=mode, name=lane, line=LANE_LINES[lane], marker={"size": 7}, hovertemplate=hover, cliponaxis=False
+def _columns(curve: Curve) -> dict[str, list[float]]:
+    """Copies: the curve grows on while these are on their way."""
+    columns = {
+        "steps": curve.steps,
+        "seconds": curve.seconds,
+        "values": curve.values,
+        "low": curve.low,
+        "high": curve.high,
+    }
+    return {name: list(values) for name, values in columns.items() if values}
+
+
+def _frame(title: str) -> go.Figure:
+    figure = framed(go.Figure(), title, HEIGHT).update_layout(hovermode="x unified", margin={"r": 92})
+    return figure.update_xaxes(
+        title={"font": {"size": 15}}, showspikes=True, spikethickness=1, spikecolor=MUTED, spikedash="dot"
     )
 
 
-def _named(figure: go.Figure, lines: Sequence[go.Scatter]) -> go.Figure:
-    """Write each lane's name at its line's end, so that nobody has to match a legend; names that would touch are moved apart."""
-    lines = sorted((line for line in lines if line.y), key=lambda line: line.y[-1])
-    every = [value for trace in figure.data for value in trace.y or ()]
-    span = (max(every) - min(every) or 1) if every else 1
-    heights = [PLOT_HEIGHT * line.y[-1] / span for line in lines]
-    apart = list(heights)
-    for i in range(1, len(apart)):
-        apart[i] = max(apart[i], apart[i - 1] + NAME_HEIGHT)
-    drift = (sum(apart) - sum(heights)) / max(1, len(apart))
-    for line, height, place in zip(lines, heights, apart, strict=True):
-        figure.add_annotation(
-            x=line.x[-1], y=line.y[-1], text=f"<b>{LANE_NAMES[line.name]}</b>", xanchor="left", xshift=9,
-            yshift=round(place - drift - height), font={"color": LANE_COLOURS[line.name], "size": 15}, showarrow=False,
+def _layout(figure: go.Figure) -> dict:
+    return json.loads(figure.to_json(engine="json"))["layout"]
+
+
+def spectrum(story: Story, lane: str, layer: str) -> dict[str, Any]:
+    """The largest singular values of one layer's change over the steps, as a figure's plain JSON; a line each."""
+    told = [event for event in story.spectra if layer in event.lanes.get(lane, {})]
+    what = "s·BA" if lane == "lora" else "W − W0"
+    figure = framed(go.Figure(), f"Singular values of {what} in one layer as it learns", HEIGHT)
+    figure.update_layout(hovermode="x", margin={"r": 40}).update_xaxes(title={"text": "steps", "font": {"size": 15}})
+    if story.steps:
+        figure.update_xaxes(range=[0, story.steps])
+    data = []
+    count = max((len(event.lanes[lane][layer]) for event in told), default=0)
+    for i in range(count):
+        values = [event.lanes[lane][layer][i] for event in told]
+        line = {"color": LANE_COLOURS[lane], "width": 3 if i == 0 else 2}
+        hover = f"σ{_subscript(i + 1)} %{{y:.3g}}<extra></extra>"
+        data.append(
+            {"type": "scatter", "mode": "lines", "x": [event.step for event in told], "y": values, "line": line,
+             "opacity": round(1 - 0.75 * i / max(1, count), 2), "hovertemplate": hover}
         )  # fmt: skip
-    return figure
+    return {"data": data, "layout": _layout(figure)}
 
 
-COLUMNS = (
-    ("accuracy", "test accuracy", lambda v: "—" if v is None else f"{100 * v:.1f} %"),
-    ("loss", "test loss", lambda v: "—" if v is None else f"{v:.3f}"),
-    ("trainable_parameters", "trained parameters", "{:,}".format),
-    ("optimizer_bytes", "optimizer", bytes_text),
-    ("checkpoint_bytes", "file to keep", bytes_text),
-    ("seconds", "training", "{:.1f} s".format),
-    ("images_per_second", "speed", lambda v: "—" if v is None else f"{v:.0f} images/s"),
-)
+def _subscript(number: int) -> str:
+    return str(number).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
 
 
-def ledger(story: Story) -> str:
-    """What was measured, a row a lane, as an HTML table; before the end what is known of each lane already."""
-    lanes = story.finished.lanes if story.finished else {}
-    names = lanes or (story.prepared.lanes if story.prepared else {})
-    head = "".join(f"<th scope='col'>{title}</th>" for _, title, _ in COLUMNS)
-    rows = []
-    for lane in sorted(names, key=["full", "lora", "head"].index):
-        known = {**names[lane], "seconds": story.seconds.get(lane), **lanes.get(lane, {})}
-        cells = "".join(
-            f"<td>{escape(show(known[key])) if known.get(key) is not None else '—'}</td>" for key, _, show in COLUMNS
-        )
-        rows.append(f"<tr><th scope='row' class='lane {lane}'>{LANE_NAMES[lane]}</th>{cells}</tr>")
-    table = f"<thead><tr><th>lane</th>{head}</tr></thead><tbody>{''.join(rows)}</tbody>"
-    return f"<div class='scroll'><table class='ledger'>{table}</table></div>"
+def layers(story: Story, lane: str) -> list[str]:
+    """Names of the layers whose spectrum `lane` has told."""
+    return list(next((event.lanes[lane] for event in reversed(story.spectra) if event.lanes.get(lane)), {}))

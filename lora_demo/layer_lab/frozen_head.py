@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from lora_demo import runs
 from lora_demo.events import Evaluated, Event, Failed, Step
+from lora_demo.looks import INTERIM_IMAGES
 from lora_demo.settings import Settings
-from lora_demo.training import INTERIM_IMAGES
 
 STEPS = 30
 IMAGES = INTERIM_IMAGES

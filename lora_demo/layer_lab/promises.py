@@ -18,7 +18,7 @@ from torch import nn
 
 from lora_demo import backbones, lora
 from lora_demo.datasets import CLASSES
-from lora_demo.events import Step
+from lora_demo.events import Measured
 from lora_demo.settings import Settings
 from lora_demo.training import Race
 
@@ -86,21 +86,17 @@ def measure_switch(settings: Settings) -> Switch:
 
 def measure_memory(settings: Settings) -> dict[str, Memory]:
     """One real step of full fine-tuning and one of LoRA, counted by the race itself; by lane."""
-    stepped = []
-    race = Race(settings, should_stop=lambda: bool(stepped))
-    for event in race.run():
-        if isinstance(event, Step):
-            stepped.append(event)
-    memory = {}
-    for name, lane in race.lanes.items():
-        counted = lane.summary()
-        memory[name] = Memory(
+    race = Race(settings)
+    counted = next(event for event in race.run() if isinstance(event, Measured)).lanes
+    return {
+        name: Memory(
             weights=sum(p.numel() * p.element_size() for p in lane.model.parameters()),
-            gradients=counted["gradient_bytes"],
-            optimizer=counted["optimizer_bytes"],
-            activations=counted["saved_activation_bytes"],
+            gradients=counted[name]["gradient_bytes"],
+            optimizer=counted[name]["optimizer_bytes"],
+            activations=counted[name]["saved_activation_bytes"],
         )
-    return memory
+        for name, lane in race.lanes.items()
+    }
 
 
 def measure_latency(settings: Settings) -> Latency:

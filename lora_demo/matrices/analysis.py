@@ -108,15 +108,7 @@ class Analysis:
     @cached_property
     def denoised(self) -> Denoised:
         """The rank above the noise; independent of the tolerance in use."""
-        m, n = sorted(self.shape)
-        if m < _NOISE_FLOOR_SIDE:
-            return Denoised(None, None, f"It takes {_NOISE_FLOOR_SIDE} rows and columns to tell noise from signal.")
-        median = float(np.median(self.singular_values))
-        if median <= self.default_tolerance:
-            return Denoised(None, None, "No noise floor: more than half of the singular values are zero to rounding.")
-        threshold = noise_factor(m / n) * median
-        rank = int((self.singular_values > threshold).sum())
-        return Denoised(rank, threshold, f"Singular values above {threshold:.3g}, {threshold / median:.2f} medians.")
+        return above_noise(self.singular_values, self.shape, self.default_tolerance)
 
     @property
     def nullity(self) -> int:
@@ -264,6 +256,19 @@ def analyze(matrix: Matrix, tolerance: float | None = None) -> Analysis:
         exact = elimination.result()
     default = _tolerance(matrix.shape, singular_values, np.float64)
     return Analysis(matrix, u, singular_values, vt, _checked(tolerance, default), exact)
+
+
+def above_noise(singular_values: np.ndarray, shape: tuple[int, int], tolerance: float) -> Denoised:
+    """The rank above noise of unknown size, from all min(m, n) singular values; those up to `tolerance` are rounding."""
+    m, n = sorted(shape)
+    if m < _NOISE_FLOOR_SIDE:
+        return Denoised(None, None, f"It takes {_NOISE_FLOOR_SIDE} rows and columns to tell noise from signal.")
+    median = float(np.median(singular_values))
+    if median <= tolerance:
+        return Denoised(None, None, "No noise floor: more than half of the singular values are zero to rounding.")
+    threshold = noise_factor(m / n) * median
+    rank = int((singular_values > threshold).sum())
+    return Denoised(rank, threshold, f"Singular values above {threshold:.3g}, {threshold / median:.2f} medians.")
 
 
 def noise_factor(beta: float) -> float:

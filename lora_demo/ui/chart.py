@@ -10,12 +10,17 @@ import json
 import gradio as gr
 import plotly.graph_objects as go
 
-HEAD = '<script src="front/plotly.min.js" defer></script><script src="front/chart.js" defer></script>'
+HEAD = "".join(f'<script src="front/{name}.js" defer></script>' for name in ("plotly.min", "chart", "race"))
 JS_ON_LOAD = """
 (async () => {
   while (!window.drawChart) await new Promise(resolve => setTimeout(resolve, 20));
   const holder = element.querySelector('.chart');
-  const draw = () => window.drawChart(holder, props.value);
+  const draw = () => {
+    window.drawChart(holder, props.value);
+    if (!holder.on || holder.heard) return;
+    holder.heard = true;
+    holder.on('plotly_click', (event) => trigger('select', { chosen: event.points[0]?.customdata ?? null }));
+  };
   draw();
   watch('value', draw);
 })();
@@ -30,7 +35,8 @@ def figure_value(figure: go.Figure | None) -> dict | None:
 def chart(figure: go.Figure | None = None, *, label: str, height: int = 300, **props) -> gr.HTML:
     """A Plotly chart in a `gr.HTML`; update it with `figure_value(figure)`.
 
-    `label` is what a screen reader says; `height` (pixels) is reserved before the first drawing, so that nothing moves.
+    A click on a point fires `select`, with the point's customdata as the event's `chosen`. `label` is what a screen reader says;
+    `height` (pixels) is reserved before the first drawing, so that nothing moves.
     """
     return gr.HTML(
         value=figure_value(figure),

@@ -1,6 +1,7 @@
 """The edge between the domain and the page: a domain error becomes the sentence a person reads."""
 
 import functools
+import html
 import inspect
 from collections.abc import Callable
 
@@ -43,5 +44,5 @@ def spoken(handler: Callable) -> Callable:
 
 
 def _shown(error: LabError) -> gr.Error:
-    sentence = str(error)
+    sentence = html.escape(str(error), quote=False)  # Gradio shows it as HTML, and it may quote what a person sent
     return gr.Error(sentence[:1].upper() + sentence[1:], title="That did not work", print_exception=False)

@@ -12,9 +12,10 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from lora_demo.figures.palette import DARK_TONES
-from lora_demo.ui import api, chart, classify, layer, rank, tabs, train
+from lora_demo.ui import api, chart, classify, layer, outbox, rank, tabs, train
 from lora_demo.ui.session import OWNER
 from lora_demo.ui.theme import THEME
+from lora_demo.ui.xray import bridge
 
 FRONT = Path(__file__).resolve().parents[2] / "assets" / "front"
 PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
@@ -23,13 +24,14 @@ TITLE = '<div id="top"><b>LoRA Lab</b><span>see what a low-rank update is, train
 
 def build() -> gr.Blocks:
     """Build the interface; no model is loaded and nothing is computed that the first tab does not show."""
-    with gr.Blocks(title="LoRA Lab") as demo:
+    with gr.Blocks(title="LoRA Lab", delete_cache=outbox.DELETE_CACHE) as demo:
         gr.HTML(TITLE)
         owner = gr.Textbox(visible="hidden", elem_id="owner")
         demo.load(None, None, owner, js=OWNER)
         with gr.Tabs() as strip:
             with gr.Tab(tabs.TITLES["rank"], id="rank"):
-                rank.build()
+                panel = bridge.build()
+                bench = rank.build()
             with gr.Tab(tabs.TITLES["layer"], id="layer"):
                 choice = layer.build()
             with gr.Tab(tabs.TITLES["train"], id="train"):
@@ -39,6 +41,7 @@ def build() -> gr.Blocks:
         quiet = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
         carried = [form.settings["targets"], form.settings["rank"]]
         choice.train.click(lambda targets, rank: (targets, rank), [choice.targets, choice.rank], carried, **quiet)
+        bridge.connect(panel, bench, form.xray)
         form.classify.click(None, None, None, js=tabs.opens("classify"))
         strip.select(None, None, None, js=tabs.REMEMBER)
         demo.load(_opened_tab, None, strip, **quiet)

@@ -1,13 +1,12 @@
-"""Images per second of each lane's whole step on the bundled backbone, by attention and number format.
+"""Images per second of each lane's whole step on the bundled backbone, by attention, number format and last layer.
 
     .venv/bin/python tests/benchmarks/step_speed.py [rounds]
 
 Interleaved in one process, medians; bfloat16 is left out where this machine's own probe finds it slower than float32. The last
-column is the share of the machine's matrix-multiply peak, measured beside it, that the step reaches (6, 4 or 2 FLOPs a weight and
-token, attention's products left out).
+layer computes every token or the class token alone (lora_demo/class_token.py). The last column is the share of the machine's
+matrix-multiply peak, measured beside it, that the step reaches with the FLOPs that it really makes (counted).
 """
 
-import copy
 import statistics
 import sys
 from pathlib import Path
@@ -17,24 +16,27 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import torch
 
 from lora_demo import backbones, numerics
+from lora_demo.class_token import only_class_token
+from lora_demo.lane import WARM_UP_STEPS, Lane, copied, prepare
 from lora_demo.settings import LANES, Settings
-from lora_demo.training import Lane, _prepare
 
 BATCH = 32
-FLOPS_A_WEIGHT = {"full": 6, "lora": 4, "head": 2}
+LAST_LAYERS = {"every token": False, "class token": True}
 
 
-def lane(name: str, backbone: backbones.Backbone, attention: str, dtype: torch.dtype) -> Lane:
-    """A lane as training builds it."""
-    model = copy.deepcopy(backbone.model)
+def lane(name: str, backbone: backbones.Backbone, attention: str, dtype: torch.dtype, class_token: bool = True) -> Lane:
+    """A lane as training builds it, but for its attention and its last layer."""
+    model = copied(backbone.model, backbone.new_head(list("abcdefghij"), torch.Generator().manual_seed(0)))
     model.set_attn_implementation(attention)
-    model.classifier = backbone.new_head(list("abcdefghij"), torch.Generator().manual_seed(0))
-    settings = Settings()
-    groups = _prepare(name, model, settings)
-    for parameter in model.parameters():
-        if not parameter.requires_grad:
-            parameter.data = parameter.data.to(dtype)
-    return Lane(name, model, groups, settings, dtype)
+    groups = prepare(name, model, Settings(), 0, dtype)
+    if class_token:
+        only_class_token(model)
+    return Lane(name, model, groups, Settings(), dtype)
+
+
+def batch(backbone: backbones.Backbone) -> tuple[torch.Tensor, torch.Tensor]:
+    """Random images and labels: only time is measured."""
+    return torch.randn(BATCH, 3, *backbone.image_size), torch.randint(0, 10, (BATCH,))
 
 
 def peak() -> float:
@@ -45,29 +47,29 @@ def peak() -> float:
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 15
     backbone = backbones.load()
-    dtypes = {torch.float32, numerics.fast_dtype("cpu")}
+    dtypes = sorted({torch.float32, numerics.fast_dtype("cpu")}, key=str)
     lanes = {
-        (name, attention, dtype): lane(name, backbone, attention, dtype)
+        (name, attention, dtype, last): lane(name, backbone, attention, dtype, class_token)
         for name in LANES
         for attention in ("eager", "sdpa")
         for dtype in dtypes
+        for last, class_token in LAST_LAYERS.items()
     }
-    pixels, labels = torch.randn(BATCH, 3, *backbone.image_size), torch.randint(0, 10, (BATCH,))
+    pixels, labels = batch(backbone)
     peaks = []
-    for _ in range(rounds):
+    for _ in range(WARM_UP_STEPS + rounds):
         peaks.append(peak())
         for competitor in lanes.values():
             competitor.train_step(pixels, labels)
-    weights = sum(p.numel() for n, p in backbone.model.vit.layers.named_parameters() if p.dim() == 2)
     top = statistics.median(peaks)
     print(
-        f"{torch.get_num_threads()} threads, {rounds} rounds, batch {BATCH}; products reach {top / 1e9:.0f} GFLOP/s in float32"
+        f"{torch.get_num_threads()} threads, {rounds} rounds, batch {BATCH}; float32 products: {top / 1e9:.0f} GFLOP/s"
     )
-    print(f"{'lane':6} {'attention':10} {'format':10} {'images/s':>9} {'of peak':>8}")
-    for (name, attention, dtype), competitor in lanes.items():
-        speed = BATCH / statistics.median(competitor.step_seconds[3:])
-        share = speed * FLOPS_A_WEIGHT[name] * weights * backbone.tokens / top
-        print(f"{name:6} {attention:10} {str(dtype)[6:]:10} {speed:9.0f} {share:8.0%}")
+    print(f"{'lane':6} {'attention':10} {'format':10} {'last layer':12} {'images/s':>9} {'of peak':>8}")
+    for (name, attention, dtype, last), competitor in lanes.items():
+        seconds = statistics.median(competitor.step_seconds[WARM_UP_STEPS:])
+        share = competitor.measured["flops"] / seconds / top
+        print(f"{name:6} {attention:10} {str(dtype)[6:]:10} {last:12} {BATCH / seconds:9.0f} {share:8.0%}")
 
 
 if __name__ == "__main__":

@@ -4,23 +4,9 @@ import pytest
 import torch
 from PIL import Image
 
-from lora_demo import classify, datasets, lora, training
-from lora_demo.events import Finished
+from lora_demo import backbones, classify, datasets
 from lora_demo.records import Record
 from lora_demo.settings import Settings
-
-
-@pytest.fixture
-def raced(tiny_settings, tmp_path):
-    """A finished race and the record it left."""
-    record = Record(tmp_path / "run")
-    race = training.Race(Settings.parse({**tiny_settings, "learning_rate_lora": 0.05, "learning_rate_full": 0.01}))
-    record.create(race.settings)
-    for event in race.run():
-        if isinstance(event, Finished):
-            record.save_lanes(race)
-        record.append(event)
-    return race, record
 
 
 @pytest.mark.parametrize("lane", ["head", "lora", "full"])
@@ -34,9 +20,8 @@ def test_a_lane_read_back_answers_as_it_did_when_trained(raced, lane):
 
 def test_strength_zero_is_the_frozen_backbone_under_the_runs_head(raced):
     race, record = raced
-    base = copy.deepcopy(race.lanes["lora"].model).eval()
-    lora.eject(base)
-    base.set_attn_implementation(classify.load(record).model.config._attn_implementation)
+    base = backbones.load(record.settings.backbone).model
+    base.classifier = copy.deepcopy(race.lanes["lora"].model.classifier)
     pixels = race.backbone.pixels(race.data.test.images)
     classifier = classify.load(record)
     with torch.inference_mode():
@@ -50,6 +35,17 @@ def test_probabilities_are_sorted_and_sum_to_one(raced):
     assert list(probabilities.values()) == sorted(probabilities.values(), reverse=True)
     assert probabilities.keys() == {"dark", "bright"}
     assert abs(sum(probabilities.values()) - 1) < 1e-6
+
+
+def test_side_by_side_the_sliders_move_loras_lane_alone(record):
+    image = Image.effect_noise((50, 40), 90)
+    trained, turned = classify.compare(record, image), classify.compare(record, image, 0.5, rank=1)
+    assert trained.keys() == {"head", "lora", "full"}
+    assert trained["head"] == turned["head"]
+    assert trained["full"] == turned["full"]
+    assert trained["lora"] != turned["lora"]
+    whole = classify.compare(record, image, 1.0, rank=classify.load(record).dialled.max_rank)
+    assert whole["lora"] == pytest.approx(trained["lora"], abs=1e-5)
 
 
 def test_a_lane_that_did_not_race_is_refused(tiny_settings, tmp_path):

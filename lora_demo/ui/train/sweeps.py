@@ -1,0 +1,73 @@
+"""The sweep: how much rank, which rate? The form's run once a cell, live as cells end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from html import escape
+
+import gradio as gr
+
+from lora_demo import sweep
+from lora_demo.figures import sweep as figures
+from lora_demo.settings import Settings
+from lora_demo.ui.chart import chart, figure_value
+from lora_demo.ui.download import download
+from lora_demo.ui.edge import spoken
+from lora_demo.ui.outbox import new_file
+from lora_demo.ui.section import section
+from lora_demo.ui.session import owner_of
+from lora_demo.ui.train import form
+
+LIMIT = (
+    "Every cell is the form’s run for one lane alone, with the same steps; alpha stays as ranks change. Cells that are done are "
+    "kept: Start goes on where a sweep was stopped."
+)
+
+
+def build(owner: gr.Textbox, form_values: list) -> None:
+    """Lay out the section."""
+    section("Sweep: how much rank, which rate?", LIMIT)
+    with gr.Row(elem_classes="chips"):
+        kind = gr.Radio(
+            [(name, key) for key, name in sweep.KINDS.items()], value="rank", label="Over", container=False,
+            show_label=False, elem_classes="switch", elem_id="sweep-kind",
+        )  # fmt: skip
+        start = gr.Button("Start the sweep", size="sm", elem_id="sweep-start")
+        stop = gr.Button("Stop", size="sm", elem_id="sweep-stop")
+        download("Sweep as CSV", _csv, [kind, owner, *form_values], "sweep-csv", size="sm")
+    said = gr.HTML(elem_id="sweep-said")
+    drawn = chart(label="Test accuracy of every cell of the sweep", height=340, elem_id="sweep-chart")
+    streaming = {"concurrency_limit": None, "show_progress": "hidden", "api_visibility": "private"}
+    growing = start.click(spoken(_sweep), [kind, owner, *form_values], [said, drawn], **streaming)
+    stop.click(
+        lambda: gr.skip(), None, said, cancels=[growing], queue=False, show_progress="hidden", api_visibility="private"
+    )
+
+
+async def _sweep(kind: str, owner: str, request: gr.Request, *values) -> AsyncIterator[tuple]:
+    settings, drawn = Settings.parse(form.asked(values)), None
+    total = len(sweep.cells(kind, settings))
+    async for found, cell in sweep.run(kind, settings, owner_of(owner, request)):
+        new = drawn != len(found)
+        drawn = len(found)
+        yield _said(kind, found, cell, total), figure_value(figures.sweep(kind, found)) if new else gr.skip()
+
+
+def _said(kind: str, found: list[sweep.Result], cell: sweep.Cell | None, total: int) -> str:
+    enough = sweep.smallest_enough(found)
+    text = f"{len(found)} of {total} cells are done"
+    if cell is not None:
+        value = "" if cell.value is None else f" at {sweep.KINDS[kind]} {str(cell.value).replace('_', ' ')}"
+        text += f"; {cell.lane}{value} is in work"
+    elif enough is not None and kind == "rank":
+        text = f"Rank {enough.value} was enough: its interval meets the best one’s"
+    broke = [f"{one.lane} at {one.value:g}" for one in found if not one.accuracies and one.value is not None]
+    facts = f'<div class="facts"><span>broke: {escape(", ".join(broke))}</span></div>' if broke else ""
+    return f'<div class="headline">{escape(text)}</div>{facts}'
+
+
+def _csv(kind: str, owner: str, request: gr.Request, *values) -> str:
+    settings = Settings.parse(form.asked(values))
+    path = new_file(f"lora-lab-sweep-{kind}.csv")
+    path.write_text(sweep.csv_text(kind, sweep.results(kind, settings, owner_of(owner, request))))
+    return str(path)

@@ -1,0 +1,87 @@
+"""A sweep: the same budget each, kept as cells end, and never repeated."""
+
+import csv
+import io
+
+import pytest
+
+from lora_demo import runs, sweep
+from lora_demo.settings import Settings, SettingsError
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch) -> None:
+    monkeypatch.setattr(sweep, "RANKS", (1, 2))
+    monkeypatch.setattr(runs, "GRACE_SECONDS", 120.0)
+
+
+def take(stream, limit: int | None = None):
+    async def collect():
+        told = []
+        async for found, cell in stream:
+            told.append((found, cell))
+            if limit is not None and len(found) >= limit:
+                break
+        await stream.aclose()
+        return told
+
+    return collect()
+
+
+def result(rank: int, right: int, lane: str = "lora") -> sweep.Result:
+    return sweep.Result(lane, rank, 100 * rank, [right / 1000], 1000)
+
+
+def test_every_cell_differs_in_what_is_swept_alone():
+    settings = Settings.parse({"alpha": 16, "steps": 60, "seeds": 2})
+    cells = sweep.cells("rank", settings)
+    assert [(cell.lane, cell.value) for cell in cells] == [("head", None), ("full", None), ("lora", 1), ("lora", 2)]
+    for cell in cells:
+        assert (cell.settings.lanes, cell.settings.alpha, cell.settings.steps, cell.settings.seeds) == (
+            (cell.lane,),
+            16,
+            60,
+            2,
+        )
+    assert [cell.settings.rank for cell in cells[2:]] == [1, 2]
+    assert {cell.lane for cell in sweep.cells("rate", settings)} == {"lora", "full"}
+    with pytest.raises(SettingsError, match="no sweep over 'colour'"):
+        sweep.cells("colour", settings)
+
+
+def test_a_sweep_that_was_stopped_goes_on_without_repeating_a_cell(tiny_settings, run_async):
+    settings = Settings.parse(tiny_settings)
+    run_async(take(sweep.run("rank", settings, "me"), limit=2))
+    assert len(sweep.results("rank", settings, "me")) == 2
+    assert sweep.results("rank", settings, "somebody else") == []
+    before = len(runs.of("me"))
+    told = run_async(take(sweep.run("rank", settings, "me")))
+    found, cell = told[-1]
+    assert cell is None
+    assert [(one.lane, one.value) for one in found] == [("head", None), ("full", None), ("lora", 1), ("lora", 2)]
+    assert len(runs.of("me")) == before + 2
+    assert all(0 <= one.accuracy <= 1 and one.parameters > 0 for one in found)
+    rows = list(csv.DictReader(io.StringIO(sweep.csv_text("rank", found))))
+    assert [row["rank"] for row in rows] == ["", "", "1", "2"]
+    assert float(rows[2]["test_accuracy"]) == found[2].accuracy
+
+
+def test_what_cannot_start_ends_the_sweep_with_its_sentence(tiny_settings, run_async):
+    settings = Settings.parse({**tiny_settings, "backbone": "nobody/nothing"})
+    with pytest.raises(runs.RunError, match="nobody/nothing"):
+        run_async(take(sweep.run("rank", settings, "me")))
+
+
+def test_the_smallest_rank_that_was_enough_is_the_one_whose_interval_meets_the_best():
+    # 95 % intervals at 1,000 images: 700 +- 28, 760 +- 26, 770 +- 26.
+    assert sweep.smallest_enough([result(1, 700), result(2, 760), result(8, 770)]).value == 2
+    assert sweep.smallest_enough([result(1, 745), result(8, 770)]).value == 1
+    assert sweep.smallest_enough([result(1, 900, "full")]) is None
+
+
+def test_a_cell_that_broke_is_a_row_and_no_point():
+    broke = sweep.Result("lora", 0.1, 10, [], 1000)
+    assert "lora,0.1,10,,broke,1000" in sweep.csv_text("rate", [broke])
+    assert sweep.smallest_enough([broke]) is None
