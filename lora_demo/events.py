@@ -132,6 +132,11 @@ Event = Queued | Prepared | Step | Measured | Evaluated | Spectra | Changed | Fi
 KINDS: dict[str, type] = {kind.kind: kind for kind in Event.__args__}
 
 
+def kept_accuracy(figures: dict[str, Any]) -> float | None:
+    """What the weights that were kept are right on, of a lane's figures in `Finished`: of several seeds, the first one's."""
+    return figures.get("accuracies", [figures.get("accuracy")])[0]
+
+
 def to_dict(event: Event) -> dict[str, Any]:
     """`event` as plain JSON values, its kind first."""
     return {"kind": event.kind, **dataclasses.asdict(event)}

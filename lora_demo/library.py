@@ -20,6 +20,7 @@ from typing import Any
 
 from lora_demo import runs
 from lora_demo.errors import LabError
+from lora_demo.events import kept_accuracy
 from lora_demo.records import Record, bundled
 from lora_demo.settings import TARGETS, VARIANTS, Settings
 
@@ -124,7 +125,7 @@ def _facts(entry: Entry) -> dict[str, Any]:
         "layers": len(config["target_modules"]),
         "classes": len(labels),
         "steps": events["finished"].step if "finished" in events else None,
-        "accuracy": measured.get("accuracy"),
+        "accuracy": kept_accuracy(measured),
         "bytes": (folder / "adapter_model.safetensors").stat().st_size,
     }
 

@@ -43,3 +43,9 @@ def test_a_step_is_told_in_under_a_kilobyte_and_spectra_in_under_five():
     layers = [f"vit.layers.{i}.attention.{name}" for i in range(6) for name in ("q_proj", "v_proj")]
     spectra = events.Spectra(10_000, {"lora": dict.fromkeys(layers, [0.000123] * 12)})
     assert len(json.dumps(events.to_dict(spectra))) < 5000
+
+
+def test_the_weights_that_were_kept_are_those_of_the_first_seed():
+    assert events.kept_accuracy({"accuracy": 0.72, "accuracies": [0.71, 0.73]}) == 0.71
+    assert events.kept_accuracy({"accuracy": 0.72}) == 0.72
+    assert events.kept_accuracy({}) is None

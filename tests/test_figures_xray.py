@@ -3,8 +3,10 @@ import json
 import numpy as np
 import pytest
 
+from lora_demo.events import Spectra
 from lora_demo.figures import xray as figures
 from lora_demo.figures import xray_accuracy
+from lora_demo.figures.xray_growth import growth
 from lora_demo.xray.changes import Layer
 from lora_demo.xray.evaluation import Score
 from lora_demo.xray.intruders import Intruders
@@ -40,7 +42,7 @@ def test_spectra_show_every_lane_and_the_frozen_weight_by_name(found):
     assert named.keys() == {"frozen", "lora", "full"}
     assert list(named["lora"].y) == [1.0, 0.5]
     assert list(named["full"].y) == [0.3, 0.2, 0.1]  # zero has no place on a log axis
-    for text in ("frozen W₀", "LoRA", "full", "90 % in 2", "90 % in 3"):
+    for text in ("frozen W₀", "LoRA", "full", "LoRA</b><br>90 % in 2", "full</b><br>90 % in 3"):
         assert text in texts(figure)
 
 
@@ -52,6 +54,32 @@ def test_the_overlap_is_a_triangle_beside_chance_on_one_scale(found):
     assert random[1, 2] == 3 / 4
     assert {trace.coloraxis for trace in figure.data} == {"coloraxis"}
     assert (figure.layout.coloraxis.cmin, figure.layout.coloraxis.cmax) == (0, 1)
+
+
+def test_what_another_seed_found_is_called_by_its_seed():
+    found = Overlap("lora", "lora, seed 1", np.ones((1, 1)), random_overlap(1, 1, 4))
+    assert figures.overlap(found).layout.title.text == "Shared: i of LoRA's change, j of LoRA's change, seed 1"
+
+
+def test_growth_shows_the_moment_before_the_end_on_axes_that_stay():
+    name = "vit.layers.0.attention.q_proj"
+    told = [
+        Spectra(2, {"lora": {name: [0.1, 0.0]}}),  # LoRA alone is told more often
+        Spectra(4, {"lora": {name: [0.5, 0.2]}, "full": {name: [0.01, 0.004, 0.002]}}),
+    ]
+    early, late = (growth(told, name, "query, layer 0", step) for step in (3, 4))
+    end, then, full_end, full_then = early.data
+    assert list(end.y) == [0.5, 0.2]
+    assert list(then.y) == [0.1, None]  # zero has no place on a log axis
+    assert list(full_end.y) == [0.01, 0.004, 0.002]
+    assert list(full_then.y) == []  # not told of yet
+    assert list(late.data[1].y) == [0.5, 0.2]
+    assert early.layout.yaxis.range == late.layout.yaxis.range
+    assert texts(early) == "<b>LoRA</b>"
+
+
+def test_growth_can_be_drawn_of_a_run_that_told_nothing():
+    json.loads(growth([], "vit.layers.0.attention.q_proj", "query, layer 0", 0).to_json(engine="json"))
 
 
 def test_intruders_are_called_by_name_at_their_row(found):

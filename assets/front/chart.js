@@ -10,7 +10,12 @@
   };
 
   window.drawChart = (holder, figure) => {
-    if (!holder || !figure || !figure.data || !window.Plotly) return;
+    if (!holder || !window.Plotly) return;
+    if (!figure || !figure.data) {
+      window.Plotly.purge(holder);
+      holders.delete(holder);
+      return;
+    }
     holders.set(holder, figure);
     const drawn = toned(figure);
     window.Plotly.react(holder, drawn.data, { ...drawn.layout, autosize: true }, {

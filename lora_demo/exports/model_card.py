@@ -6,7 +6,7 @@ import re
 
 from lora_demo import settings
 from lora_demo.adapters import Adapter
-from lora_demo.events import Finished, Prepared
+from lora_demo.events import Finished, Prepared, kept_accuracy
 from lora_demo.records import Record
 from lora_demo.units import bytes_text
 
@@ -66,7 +66,8 @@ def _figures(finished: Finished | None) -> str:
         return "## Figures\n\nNot measured here.\n"
     rows = []
     for name, lane in finished.lanes.items():
-        accuracy = "not tested" if lane["accuracy"] is None else f"{100 * lane['accuracy']:.1f} %"
+        kept = kept_accuracy(lane)
+        accuracy = "not tested" if kept is None else f"{100 * kept:.1f} %"
         loss = "" if lane["loss"] is None else f"{lane['loss']:.3f}"
         bytes_ = bytes_text(lane["checkpoint_bytes"])
         rows.append(f"| {name} | {accuracy} | {loss} | {lane['trainable_parameters']:,} | {bytes_} |")

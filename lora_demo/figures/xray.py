@@ -18,13 +18,14 @@ if TYPE_CHECKING:  # the page is up before torch is imported
 
 LIKENESS = "Viridis"  # from 0 to 1: neither a lane's colour nor a matrix's, and ordered by lightness
 SMALLEST = 1e-6  # of the largest singular value: what lies below is rounding, and would stretch the axis
+TITLE_ABOVE_NAMES = {"y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 11}}  # where a usual title stands
 COLUMN_NAMES = {"full": "full's change", "lora": "LoRA's change", "frozen": "the frozen weight"}
 
 
 def spectra(layer: LayerXRay, height: int = 320) -> go.Figure:
     """Singular values of each lane's change on one logarithmic axis, the frozen weight's behind them for scale.
 
-    A ring marks the last of those that hold 90 % of a change's energy, with their number.
+    A ring marks the last of those that hold 90 % of a change's energy; their number stands at the line's end.
     """
     figure = go.Figure()
     every = {"frozen": layer.frozen} | {lane: change.singular_values for lane, change in layer.changes.items()}
@@ -39,18 +40,17 @@ def spectra(layer: LayerXRay, height: int = 320) -> go.Figure:
             x=x, y=values, mode="lines", name=name, line=lines[name],
             hovertemplate=f"{COLUMN_NAMES[name]}: σ<sub>%{{x}}</sub> = %{{y:.3g}}<extra></extra>",
         )  # fmt: skip
-        text = "<b>frozen W₀</b>" if name == "frozen" else f"<b>{LANE_NAMES[name]}</b>"
-        _label(figure, np.log10(x[-1]), np.log10(values[-1]), text, colour, xanchor="left", xshift=8)
-    for lane, change in layer.changes.items():
-        if k := change.rank_90:
-            value, colour = change.singular_values[k - 1], LANE_COLOURS[lane]
+        text = "<b>frozen W₀</b>"
+        if name != "frozen":
+            k = layer.changes[name].rank_90
+            text = f"<b>{LANE_NAMES[name]}</b><br>90 % in {k}"
             ring = {"symbol": "circle-open", "size": 13, "color": colour, "line": {"width": 3}}
-            figure.add_scatter(x=[k], y=[value], mode="markers", marker=ring, hoverinfo="skip")
-            _label(
-                figure, np.log10(k), np.log10(value), f"90 % in {k}", colour, xanchor="right", yanchor="top", yshift=-7
-            )
+            figure.add_scatter(x=[k], y=[every[name][k - 1]], mode="markers", marker=ring, hoverinfo="skip")
+        # From the line's end up: what is left below is the other line's.
+        place = {"xanchor": "left", "xshift": 8, "align": "left", "yanchor": "bottom", "yshift": -11}
+        _label(figure, np.log10(x[-1]), np.log10(values[-1]), text, colour, **place)
     framed(figure, f"Singular values: {layer.layer.label}", height).update_layout(margin={"r": 104})
-    ticks = [k for k in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512) if k <= len(layer.frozen)]
+    ticks = [k for k in (1, 4, 16, 64, 256, 1024) if k <= len(layer.frozen)]
     figure.update_xaxes(type="log", tickvals=ticks, showgrid=False, range=[-0.35, np.log10(len(layer.frozen)) + 0.02])
     return figure.update_yaxes(type="log", exponentformat="power", dtick=1)
 
@@ -67,7 +67,7 @@ def overlap(found: Overlap, height: int = 340) -> go.Figure:
             coloraxis="coloraxis", row=1, col=column, hoverongaps=False,
             hovertemplate="i = %{y}, j = %{x}: %{z:.3f}<extra></extra>",
         )  # fmt: skip
-    first, second = (COLUMN_NAMES.get(name, name) for name in (found.first, found.second))
+    first, second = (_whose(name) for name in (found.first, found.second))
     framed(figure, f"Shared: i of {first}, j of {second}", height)
     colours = {
         "colorscale": LIKENESS,
@@ -75,7 +75,7 @@ def overlap(found: Overlap, height: int = 340) -> go.Figure:
         "cmax": 1,
         "colorbar": {"title": "φ", "thickness": 12, "tickvals": [0, 0.5, 1]},
     }
-    figure.update_layout(coloraxis=colours, margin={"t": 76, "r": 30})
+    figure.update_layout(coloraxis=colours, margin={"t": 76, "r": 30}, title=TITLE_ABOVE_NAMES)
     for place, text in ((0, "<b>measured</b>"), (0.55, "<b>random subspaces</b>")):
         _label(figure, place, 1, text, INK, xref="paper", yref="paper", xanchor="left", yanchor="bottom", yshift=4)
     figure.update_xaxes(title_text="j", tickformat="d", showgrid=False)
@@ -95,11 +95,13 @@ def intruders(found: Intruders, lane: str, height: int = 340) -> go.Figure:
     for row, largest in enumerate(found.largest, start=1):
         intruder = largest < found.epsilon
         text = f"<b>{largest:.2f} intruder</b>" if intruder else f"{largest:.2f}"
-        _label(figure, q + 1, row, text, INK if intruder else MUTED, xanchor="left")
+        _label(figure, 1, row, text, INK if intruder else MUTED, xref="paper", xanchor="left", xshift=6)
     count = f"{found.count} of {k} {'is an intruder' if found.count == 1 else 'are intruders'}"
     framed(figure, f"{LANE_NAMES[lane]}: {count}; a random direction reaches {found.random:.2f}", height)
     figure.update_layout(margin={"r": 112})
-    figure.update_xaxes(title_text="directions of W₀, strongest first", tickformat="d", showgrid=False)
+    figure.update_xaxes(
+        title_text="directions of W₀, strongest first", tickformat="d", showgrid=False, range=[0.5, q + 0.5]
+    )
     return figure.update_yaxes(
         title_text="of the tuned weight", autorange="reversed", dtick=1, tickformat="d", showgrid=False
     )
@@ -127,7 +129,9 @@ def sizes(found: XRay, height: int = 300) -> go.Figure:
             figure, 0, 1, f"<b>{LANE_NAMES[lane]}</b>", LANE_COLOURS[lane], xanchor="left", yanchor="bottom", yshift=3,
             xref=f"x{column if column > 1 else ''} domain", yref="y domain",
         )  # fmt: skip
-    framed(figure, "Size of the change, percent of the frozen weight's", height).update_layout(margin={"t": 72})
+    framed(figure, "Size of the change, percent of W₀'s", height).update_layout(
+        margin={"t": 72}, title=TITLE_ABOVE_NAMES
+    )
     figure.update_xaxes(title_text="layer", dtick=1, showgrid=False)
     return figure.update_yaxes(autorange="reversed", showgrid=False)
 
@@ -152,6 +156,12 @@ def ranks(found: XRay, height: int = 300) -> go.Figure:
     framed(figure, "Directions that hold 90 % of the change", height).update_layout(margin={"r": 84})
     figure.update_xaxes(title_text="layer", dtick=1, showgrid=False, range=[-0.3, (max(depths) if ends else 0) + 0.3])
     return figure.update_yaxes(rangemode="tozero")
+
+
+def _whose(side: str) -> str:
+    """A side of an overlap: "lora, seed 1" is "LoRA's change, seed 1"; of a run's name the start is enough."""
+    lane, _, apart = side.partition(", ")
+    return f"{COLUMN_NAMES[lane]}, {apart[:13]}" if apart else COLUMN_NAMES[lane]
 
 
 def _label(figure: go.Figure, x: float, y: float, text: str, colour: str, **place) -> None:

@@ -66,10 +66,10 @@ def from_entries(entries: Sequence[Sequence[str]], note: str = "") -> Matrix:
     return Matrix(values, tuple(map(tuple, entries)), note=note)
 
 
-def from_array(array: np.ndarray, note: str = "") -> Matrix:
+def from_array(array: np.ndarray, note: str = "", max_side: int = MAX_SIDE) -> Matrix:
     """The matrix of a real array [m, n] (or a vector, read as one row); integers stay exact.
 
-    Raises MatrixError for other shapes, other kinds of numbers, and numbers that are not finite.
+    Raises MatrixError for other shapes, sides above `max_side`, other kinds of numbers, and numbers that are not finite.
     """
     array = np.asarray(array)
     if array.dtype.kind == "c":
@@ -80,7 +80,7 @@ def from_array(array: np.ndarray, note: str = "") -> Matrix:
         array = array[None, :]
     if array.ndim != 2:
         raise MatrixError(f"the array has {array.ndim} dimensions; a matrix has 2")
-    check_shape(*array.shape)
+    check_shape(*array.shape, max_side)
     values = array.astype(np.float64)
     if not np.isfinite(values).all():
         row, column = np.argwhere(~np.isfinite(values))[0] + 1
@@ -92,12 +92,12 @@ def from_array(array: np.ndarray, note: str = "") -> Matrix:
     return Matrix(values, texts, stored=not whole, note=note)
 
 
-def check_shape(m: int, n: int) -> None:
-    """Raises MatrixError unless 1 <= m, n <= 512."""
+def check_shape(m: int, n: int, max_side: int = MAX_SIDE) -> None:
+    """Raises MatrixError unless 1 <= m, n <= `max_side`."""
     if m < 1 or n < 1:
         raise MatrixError("the matrix is empty: it has no numbers")
-    if m > MAX_SIDE or n > MAX_SIDE:
-        raise MatrixError(f"the matrix is {m} × {n}; at most {MAX_SIDE} rows and {MAX_SIDE} columns are read")
+    if m > max_side or n > max_side:
+        raise MatrixError(f"the matrix is {m} × {n}; at most {max_side} rows and {max_side} columns are read")
 
 
 def to_text(matrix: Matrix) -> str:

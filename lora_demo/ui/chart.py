@@ -17,6 +17,7 @@ JS_ON_LOAD = """
   const holder = element.querySelector('.chart');
   const draw = () => {
     window.drawChart(holder, props.value);
+    if (!holder.on) holder.heard = false;  // cleared: who listened is gone too
     if (!holder.on || holder.heard) return;
     holder.heard = true;
     holder.on('plotly_click', (event) => trigger('select', { chosen: event.points[0]?.customdata ?? null }));

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import re
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -58,6 +59,10 @@ class Change:
         """The `rank` singular triplets, largest first."""
         raise NotImplementedError
 
+    def in_doubles(self) -> Tensor:
+        """The change [out, in] in float64; where it is known as factors, rounding does not raise its rank."""
+        return self.dense().double()
+
     def truncated(self, k: int | None) -> Tensor:
         """The nearest change of rank k (Eckart and Young 1936); for None or from its own rank on itself, bit for bit."""
         return self.dense() if k is None or k >= self.rank else self.svd.truncated(k)
@@ -77,6 +82,10 @@ class LowRank(Change):
 
     def dense(self) -> Tensor:
         return (self.scaling * self.B) @ self.A  # in the order of variants.LoRA.change, for the same bits
+
+    def in_doubles(self) -> Tensor:
+        # Multiples of 2^-23 of each factor's largest number, as fine as fp32: the sums of 64 products still fit 53 bits.
+        return _on_grid(self.scaling * self.B.double()) @ _on_grid(self.A.double())
 
     @cached_property
     def svd(self) -> SVD:
@@ -171,6 +180,12 @@ def _read(record: Record, written: tuple[tuple[Path, int], ...]) -> Weights:
     lanes = {lane: readers[lane](backbone.model, record.folder / files[lane]) for lane in record.lanes}
     found = sorted((int(path.parent.name), path) for path in record.folder.glob("seeds/*/adapter"))
     return Weights(record.name, backbone, lanes, {seed: _lora(backbone.model, path) for seed, path in found})
+
+
+def _on_grid(factor: Tensor, bits: int = 23) -> Tensor:
+    """`factor` rounded to multiples of a power of two, 2^-bits of the one above its largest number."""
+    step = 2.0 ** (math.frexp(float(factor.abs().max()))[1] - bits)
+    return (factor / step).round() * step
 
 
 def _linear_layers(model: nn.Module) -> dict[str, Layer]:

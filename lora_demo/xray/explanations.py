@@ -28,6 +28,14 @@ EXPLANATIONS: dict[str, Explanation] = {
         "The line of random numbers falls slowly and has no knee: half of a square matrix's directions hold 90 %, and its "
         "denoised rank is 0.",
     ),
+    "growth": Explanation(
+        "When did the directions appear?",
+        "Move through the steps: the solid line is the change at that step, the dotted one at the end. Directions that rise "
+        "early and stay far above the others are what the task asked for; those that creep up together are mostly noise.",
+        "σ<sub>1</sub> ≥ σ<sub>2</sub> ≥ … of ΔW after each step, all r of LoRA's and the 12 largest of full's.",
+        "Hu et al. 2021 (2106.09685), section 4.1: B starts at zero, so LoRA's change starts without any direction.",
+        "A random walk raises all singular values alike, as the square root of the steps.",
+    ),
     "overlap_full": Explanation(
         "Did LoRA find full fine-tuning's directions?",
         "Each cell asks how much of LoRA's first i directions lies in full's first j: compare it with the same cell on the "

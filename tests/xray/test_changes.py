@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from lora_demo import classify
+from lora_demo.matrices import exact_rank, from_array
 from lora_demo.records import Record
 from lora_demo.settings import Settings
 from lora_demo.xray.changes import Dense, Layer, LowRank, XRayError, read
@@ -50,6 +51,14 @@ def test_a_cut_change_is_the_nearest_of_its_rank_and_the_rest_stays_as_trained(r
     assert torch.equal(cut[name], weights.frozen("vit.layers.0.mlp.fc1"))
     for kept in ("classifier.weight", "vit.layers.0.mlp.fc1.bias", "vit.layernorm.weight"):
         assert torch.equal(cut[kept], whole[kept])
+
+
+def test_a_product_of_factors_keeps_its_rank_exactly_in_doubles(record):
+    lora, full = (read(record).lane(lane).changes["vit.layers.0.attention.q_proj"] for lane in ("lora", "full"))
+    doubles = lora.in_doubles()
+    assert exact_rank(from_array(doubles.numpy())).rank == 2
+    assert torch.allclose(doubles.float(), lora.dense(), rtol=0, atol=1e-6 * float(lora.dense().abs().max()))
+    assert full.in_doubles().equal(full.matrix.double())
 
 
 def test_one_layer_can_be_cut_alone(record):

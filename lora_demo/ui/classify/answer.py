@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 
 from lora_demo import library
+from lora_demo.events import kept_accuracy
 from lora_demo.figures import answers as figures
 from lora_demo.figures import dials
 from lora_demo.figures.matrix import data_url
@@ -139,7 +140,7 @@ def _adapter(question: Asked) -> list[str]:
 def _accuracy(record: Record, size: int) -> float | None:
     """LoRA's accuracy on the test images, where its run measured it; `size` is that of the record's events."""
     finished = next((event for event in record.events() if event.kind == "finished"), None)
-    return finished.lanes.get("lora", {}).get("accuracy") if finished else None
+    return kept_accuracy(finished.lanes.get("lora", {})) if finished else None
 
 
 def _sliders(question: Asked) -> list[str]:

@@ -19,6 +19,7 @@ from lora_demo.ui.rank.moving_chart import figure_text
 
 LONGEST_SHOWN = 20_000  # characters in the box; a text area of megabytes makes the page crawl
 LARGEST_GRID = 30
+LARGEST_TAKEN = 1024  # rows or columns of a matrix from another tab: 768 × 192 opens in half a second
 OUTPUTS = 13  # of `answered`
 
 
@@ -118,7 +119,7 @@ def restored(request: gr.Request) -> list:
 
 def taken(values: np.ndarray, name: str, request: gr.Request) -> list:
     """A matrix [m, n] handed over by another tab, called `name`; the list fills `Bench.outputs`. Raises MatrixError."""
-    return answered(from_array(values), request, note=f"{name}.")
+    return answered(from_array(values, max_side=LARGEST_TAKEN), request, note=f"{name}.")
 
 
 @said_in_place(4)

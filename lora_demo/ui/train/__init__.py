@@ -95,7 +95,7 @@ def build(demo: gr.Blocks, owner: gr.Textbox) -> TrainTab:
             spectrum = chart(
                 label="Singular values of one layer's change over the steps", height=300, elem_id="spectrum"
             )
-            looked_at = xray.build(run_id)
+            looked_at = xray.build(run_id, owner)
             sweeps.build(owner, list(inputs.values()))
             section("This run", "What it was started with, whatever the form says now.")
             card = gr.HTML(elem_id="run-card")

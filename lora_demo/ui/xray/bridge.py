@@ -72,7 +72,7 @@ def _opens(lane: str):
         if name not in changes:
             raise XRayError(f"This run’s {lane} lane did not change {weights.layers[name].label}.")
         title = f"{NAMES[lane]} change of {weights.layers[name].label}"
-        taken = rank.taken(changes[name].dense().numpy(), title, request)
+        taken = rank.taken(changes[name].in_doubles().numpy(), title, request)
         carried = {"run": record.name, "layer": name, "lane": lane, "title": title, "key": taken[2]}
         return [*taken, json.dumps(carried), gr.Button(visible=True)]
 

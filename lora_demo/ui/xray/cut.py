@@ -15,38 +15,40 @@ from lora_demo.ui.xray.words import explained
 
 
 def build(run_id: gr.Textbox) -> None:
-    """Lay out both; each starts on its button."""
+    """Lay out both; each starts on its button and is cleared when another run is chosen."""
     with gr.Row():
         with gr.Column(min_width=320):
+            explained("truncation")
             with gr.Row(elem_classes="chips"):
                 cut = gr.Button("Cut the changes to rank k", size="sm", elem_id="cut")
-                stop = gr.Button("Stop", size="sm", elem_id="cut-stop")
-            curve = chart(label="Accuracy with every change cut to rank k", elem_id="truncation")
-            explained("truncation")
+                stop_cut = gr.Button("Stop", size="sm", elem_id="cut-stop")
+            curve = chart(label="Accuracy with every change cut to rank k", height=0, elem_id="truncation")
         with gr.Column(min_width=320):
+            explained("forgetting")
             with gr.Row(elem_classes="chips"):
                 ask = gr.Button("Put the old head back", size="sm", elem_id="forget")
-            bars = chart(
-                label="Accuracy on the old task, before and after",
-                height=240,
-                elem_id="forgetting",
-            )
-            explained("forgetting")
-    streaming = {"concurrency_limit": None, "show_progress": "hidden", "api_visibility": "private"}
-    growing = cut.click(spoken(_cut), run_id, curve, **streaming)
-    stop.click(None, None, None, cancels=[growing], api_visibility="private")
-    ask.click(spoken(_forgotten), run_id, bars, **streaming)
+                stop_asking = gr.Button("Stop", size="sm", elem_id="forget-stop")
+            bars = chart(label="Accuracy on the old task, before and after", height=0, elem_id="forgetting")
+    private = {"show_progress": "hidden", "api_visibility": "private"}
+    for start, stop, measure, picture in ((cut, stop_cut, _cut, curve), (ask, stop_asking, _forgotten, bars)):
+        growing = start.click(spoken(measure), run_id, picture, concurrency_limit=None, **private)
+        stop.click(None, None, None, cancels=[growing], api_visibility="private")
+        run_id.change(lambda: None, None, picture, cancels=[growing], queue=False, **private)
 
 
 async def _cut(run_id: str) -> AsyncIterator[dict]:
-    scores = []
-    async for score in jobs.results("lora_demo.xray.truncation", "curve", record_of(run_id)):
+    from lora_demo.xray.truncation import SMALL_RANKS
+
+    record, scores = record_of(run_id), []
+    yield figure_value(figures.truncation(scores, SMALL_RANKS))
+    async for score in jobs.results("lora_demo.xray.truncation", "curve", record):
         scores.append(score)
-        yield figure_value(figures.truncation(scores))
+        yield figure_value(figures.truncation(scores, SMALL_RANKS))
 
 
 async def _forgotten(run_id: str) -> AsyncIterator[dict]:
-    scores = []
-    async for score in jobs.results("lora_demo.xray.forgetting", "forgetting", record_of(run_id)):
+    record, scores = record_of(run_id), []
+    yield figure_value(figures.forgetting(scores))
+    async for score in jobs.results("lora_demo.xray.forgetting", "forgetting", record):
         scores.append(score)
         yield figure_value(figures.forgetting(scores))
