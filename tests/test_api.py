@@ -231,3 +231,31 @@ def test_a_file_that_is_no_adapter_gets_a_sentence(client, tmp_path, name, conte
         client.predict(handle_file(tmp_path / name), api_name="/import_adapter")
     assert str(tmp_path) not in str(caught.value)
     assert "Traceback" not in str(caught.value)
+
+
+def test_what_training_changed_is_told_layer_by_layer(client):
+    answer = client.predict("reference", api_name="/xray")
+    assert answer["lanes"] == ["lora", "full"]
+    layers = {layer["name"]: layer for layer in answer["layers"]}
+    assert len(layers) == 36
+    query, fc1 = (layers[f"vit.layers.3.{name}"] for name in ("attention.q_proj", "mlp.fc1"))
+    assert (len(query["lora"]), len(query["full"]), fc1["lora"]) == (8, 192, [])
+    energy = np.cumsum(np.array(query["full"]) ** 2)
+    assert query["rank_90"]["full"] == np.searchsorted(energy, 0.9 * energy[-1]) + 1
+    assert len(query["overlap"]["lora, full"]["phi"]) == 8
+    assert query["intruders"].keys() == {"lora", "full"}
+
+
+def test_a_run_is_asked_again_with_its_changes_cut(client):
+    accuracy = client.predict("reference", 4, api_name="/truncate")["accuracy"]
+    assert accuracy.keys() == {"lora", "full"}
+    assert all(0.5 < value < 1 for value in accuracy.values())
+
+
+@pytest.mark.parametrize(
+    ("run", "k", "words"), [("nobody", 4, "nobody"), ("reference", -1, "-1"), ("reference", 1.5, "1.5")]
+)
+def test_what_cannot_be_cut_gets_a_sentence(client, run, k, words):
+    with pytest.raises(Exception, match=words) as caught:
+        client.predict(run, k, api_name="/truncate")
+    assert "Traceback" not in str(caught.value)

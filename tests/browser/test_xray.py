@@ -30,16 +30,13 @@ def drawn(page: Page, chart: str, what: str):
     return page.evaluate(f"(() => {{ const chart = document.querySelector('{chart} .chart'); return {what}; }})()")
 
 
-def test_the_headline_is_made_from_the_recorded_run(xray: Page):
-    headline = xray.locator("#xray-headline .headline")
-    expect(headline).to_have_text(
+def test_from_the_headline_by_a_click_to_a_layer_and_through_its_steps(xray: Page):
+    expect(xray.locator("#xray-headline .headline")).to_have_text(
         re.compile(r"Full fine-tuning’s change needs \d+ to \d+ directions .* LoRA has 8 and uses \d")
     )
     for picture in ("#xray-sizes", "#xray-ranks", "#xray-spectra", "#xray-overlap", "#xray-growth", "#xray-intruders"):
         expect(xray.locator(f"{picture} .main-svg").first).to_be_visible()
 
-
-def test_a_click_on_a_cell_opens_its_layer_and_so_does_the_list(xray: Page):
     cells = xray.locator("#xray-sizes .nsewdrag").last  # full's
     cells.scroll_into_view_if_needed()
     box = cells.bounding_box()
@@ -47,18 +44,17 @@ def test_a_click_on_a_cell_opens_its_layer_and_so_does_the_list(xray: Page):
     expect(chosen(xray)).to_have_value("fc2, layer 2")
     expect(xray.locator("#xray-facts")).to_contain_text("fc2, layer 2")
     expect(xray.locator("#xray-spectra")).to_contain_text("Singular values: fc2, layer 2")
+
     chosen(xray).click()
     xray.get_by_role("option", name="value, layer 5").click()
     expect(xray.locator("#xray-facts")).to_contain_text("value, layer 5")
     xray.locator("#xray-pair").get_by_text("LoRA and seed 1").click()
     expect(xray.locator("#xray-overlap")).to_contain_text("LoRA's change, seed 1")
 
-
-def test_the_spectrum_is_scrubbed_through_the_run(xray: Page):
     end = drawn(xray, "#xray-growth", "chart.data[1].y[0]")
     xray.locator("#xray-step input[type=number]").fill("3")
     xray.locator("#xray-step input[type=number]").press("Tab")
-    expect(xray.locator("#xray-growth")).to_contain_text("after step 3: query")
+    expect(xray.locator("#xray-growth")).to_contain_text("after step 3: value, layer 5")
     assert drawn(xray, "#xray-growth", "chart.data[1].y[0]") < end / 10
     assert drawn(xray, "#xray-growth", "chart.data[0].y[0]") == end  # dotted, where it will go
 
@@ -88,7 +84,7 @@ def test_a_change_goes_over_the_bridge_and_k_asks_the_network(xray: Page):
     xray.locator("#bridge-back").click()
     expect(xray.locator("#xray-headline")).to_be_in_viewport()
     xray.get_by_role("tab", name="Rank & SVD").click()
-    xray.locator("#example-A").click()
+    xray.locator("#example-identity").click()
     expect(said).to_be_hidden()  # another matrix: the network has nothing to say of it
 
 
