@@ -9,6 +9,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -148,6 +149,17 @@ class Settings:
         if isinstance(values, Mapping):  # YAML 1.1 takes 1e-3 for a word
             values = {key: _number(value) for key, value in values.items()}
         return cls.parse({} if values is None else values)
+
+    @classmethod
+    def from_file(cls, path: Path | None) -> Settings:
+        """Settings from a YAML (or JSON) file, the defaults without one; raises `SettingsError` where it cannot be read."""
+        if path is None:
+            return cls()
+        try:
+            text = path.read_text()
+        except (OSError, UnicodeDecodeError):
+            raise SettingsError(f"{str(path)!r} cannot be read as a YAML file of settings.") from None
+        return cls.from_yaml(text, repr(str(path)))
 
     def as_yaml(self) -> str:
         """What differs from the defaults, one setting a line with its meaning behind it."""

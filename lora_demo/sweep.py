@@ -1,6 +1,7 @@
 """A sweep: the same run at a row of ranks, alphas, rates, targets or variants, one cell after the other, the same budget each.
 
     cells(kind, settings) -> run(kind, settings, owner) -> results as cells end -> smallest_enough, figures, CSV
+    python -m lora_demo.sweep --over rank --config settings.yaml --out sweep.jsonl
 
 Every cell is a run like any other: it waits in the queue and trains in a worker. What has ended is kept in a folder of the
 session's own, so that a sweep that was stopped, or a server that was started again, does not repeat a cell.
@@ -8,17 +9,22 @@ session's own, so that a sweep that was stopped, or a server that was started ag
 
 from __future__ import annotations
 
+import argparse
+import asyncio
 import dataclasses
 import hashlib
 import json
 import math
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lora_demo import runs
+from lora_demo.errors import LabError
 from lora_demo.events import Failed, Finished, Prepared
+from lora_demo.records import Record
 from lora_demo.settings import TARGETS, VARIANTS, Settings, SettingsError
 
 FILE = "sweep.jsonl"
@@ -106,7 +112,7 @@ async def run(kind: str, settings: Settings, owner: str) -> AsyncIterator[tuple[
         found.append(result)
         kept.parent.mkdir(parents=True, exist_ok=True)
         with kept.open("a") as file:
-            file.write(json.dumps(dataclasses.asdict(result)) + "\n")
+            file.write(_line(result))
     yield found, None
 
 
@@ -159,12 +165,64 @@ def results(kind: str, settings: Settings, owner: str) -> list[Result]:
     return _read(_file(kind, settings, owner))
 
 
+def trained_at_ranks(record: Record, owner: str) -> dict[int, float]:
+    """What LoRA reached on the test images when trained at each rank, all else as in the run of `record`.
+
+    From this session's sweep, else from the one recorded with a bundled run; empty where there is neither.
+    """
+    found = results("rank", record.settings, owner) or recorded(record)
+    return {one.value: one.accuracy for one in found if one.lane == "lora" and one.accuracies}
+
+
+def recorded(record: Record) -> list[Result]:
+    """The rank sweep that comes with a bundled run; empty where none does."""
+    return _read(record.folder / FILE)
+
+
 def _file(kind: str, settings: Settings, owner: str) -> Path:
-    """A folder among the runs', so that it is deleted by age with them; its name is known to who started the sweep alone."""
-    asked = json.dumps([owner, kind, settings.as_dict()], sort_keys=True)
+    """A folder among the runs', so that it is deleted by age with them; its name is known to who started the sweep alone.
+
+    Named after its cells, not after the form: a rank sweep is the same one whatever rank the form says.
+    """
+    swept = [cell.settings.as_dict() for cell in cells(kind, settings) if cell.value is not None]
+    asked = json.dumps([owner, kind, swept], sort_keys=True)
     return runs.FOLDER / hashlib.sha256(asked.encode()).hexdigest()[:32] / FILE
+
+
+def _line(result: Result) -> str:
+    return json.dumps(dataclasses.asdict(result)) + "\n"
 
 
 def _read(path: Path) -> list[Result]:
     lines = path.read_text().splitlines() if path.exists() else []
     return [Result(**json.loads(line)) for line in lines]
+
+
+async def _print_all(kind: str, settings: Settings, out: Path) -> None:
+    """Run a sweep to its end, say what each cell reached, and leave them in `out`."""
+    found = []
+    async for results, _ in run(kind, settings, "command line"):
+        for one in results[len(found) :]:
+            reached = "broke" if one.accuracy is None else f"{one.accuracy:.1%}"
+            print(one.lane, "" if one.value is None else one.value, reached, flush=True)
+        found = results
+    out.write_text("".join(map(_line, found)))
+
+
+def main() -> int:
+    """Run what the command line asks for; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--over", choices=KINDS, default="rank")
+    parser.add_argument("--config", type=Path, help="YAML file of settings; defaults where left out")
+    parser.add_argument("--out", required=True, type=Path, help="JSON-lines file for the results")
+    asked = parser.parse_args()
+    try:
+        asyncio.run(_print_all(asked.over, Settings.from_file(asked.config), asked.out))
+    except LabError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

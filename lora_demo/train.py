@@ -23,17 +23,6 @@ from lora_demo.story import Story
 from lora_demo.training import Race, TrainingError
 
 
-def read_settings(path: Path | None) -> Settings:
-    """Settings from a YAML (or JSON) file; raises `SettingsError` where it cannot be read."""
-    if path is None:
-        return Settings()
-    try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError):
-        raise SettingsError(f"{str(path)!r} cannot be read as a YAML file of settings.") from None
-    return Settings.from_yaml(text, repr(str(path)))
-
-
 def train(settings: Settings, record: Record, accelerator: Accelerator) -> None:
     """Run the race on Accelerate's device, keep it in `record`, and say how it goes.
 
@@ -86,7 +75,7 @@ def main() -> int:
     arguments = parser.parse_args()
     accelerator = Accelerator()
     try:
-        train(read_settings(arguments.config), Record(arguments.record), accelerator)
+        train(Settings.from_file(arguments.config), Record(arguments.record), accelerator)
     except LabError as error:
         if accelerator.is_main_process:
             print(error, file=sys.stderr)

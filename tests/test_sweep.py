@@ -1,11 +1,15 @@
 """A sweep: the same budget each, kept as cells end, and never repeated."""
 
 import csv
+import dataclasses
 import io
+import json
+import sys
 
 import pytest
 
 from lora_demo import runs, sweep
+from lora_demo.records import Record
 from lora_demo.settings import Settings, SettingsError
 
 pytestmark = pytest.mark.timeout(180)
@@ -66,6 +70,29 @@ def test_a_sweep_that_was_stopped_goes_on_without_repeating_a_cell(tiny_settings
     rows = list(csv.DictReader(io.StringIO(sweep.csv_text("rank", found))))
     assert [row["rank"] for row in rows] == ["", "", "1", "2"]
     assert float(rows[2]["test_accuracy"]) == found[2].accuracy
+
+
+def test_what_a_sweep_reached_stands_beside_a_run_of_the_same_settings(tiny_settings, run_async, tmp_path):
+    settings = Settings.parse(tiny_settings)
+    found, _ = run_async(take(sweep.run("rank", settings, "me")))[-1]
+    record, longer = Record(tmp_path / "run"), Record(tmp_path / "longer")
+    record.create(dataclasses.replace(settings, rank=5, evaluate_every=1))  # neither changes what a rank reaches
+    assert sweep.trained_at_ranks(record, "me") == {one.value: one.accuracy for one in found if one.lane == "lora"}
+    assert sweep.trained_at_ranks(record, "somebody else") == {}
+    longer.create(dataclasses.replace(settings, steps=settings.steps + 1))
+    assert sweep.trained_at_ranks(longer, "me") == {}
+
+
+def test_the_command_leaves_the_cells_in_a_file(tiny_settings, tmp_path, monkeypatch, capsys):
+    config, out = tmp_path / "settings.yaml", tmp_path / "sweep.jsonl"
+    config.write_text(Settings.parse(tiny_settings).as_yaml())
+    monkeypatch.setattr(sys, "argv", ["sweep", "--config", str(config), "--out", str(out)])
+    assert sweep.main() == 0
+    assert [json.loads(line)["value"] for line in out.read_text().splitlines()] == [None, None, 1, 2]
+    assert len(capsys.readouterr().out.splitlines()) == 4
+    config.write_text("rank: none")
+    assert sweep.main() == 1
+    assert "rank" in capsys.readouterr().err
 
 
 def test_what_cannot_start_ends_the_sweep_with_its_sentence(tiny_settings, run_async):

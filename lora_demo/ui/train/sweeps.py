@@ -7,7 +7,7 @@ from html import escape
 
 import gradio as gr
 
-from lora_demo import sweep
+from lora_demo import runs, sweep
 from lora_demo.figures import sweep as figures
 from lora_demo.settings import Settings
 from lora_demo.ui.chart import chart, figure_value
@@ -17,6 +17,7 @@ from lora_demo.ui.outbox import new_file
 from lora_demo.ui.section import section
 from lora_demo.ui.session import owner_of
 from lora_demo.ui.train import form
+from lora_demo.ui.train.following import REFERENCE
 
 LIMIT = (
     "Every cell is the form’s run for one lane alone, with the same steps; alpha stays as ranks change. Cells that are done are "
@@ -35,8 +36,12 @@ def build(owner: gr.Textbox, form_values: list) -> None:
         start = gr.Button("Start the sweep", size="sm", elem_id="sweep-start")
         stop = gr.Button("Stop", size="sm", elem_id="sweep-stop")
         download("Sweep as CSV", _csv, [kind, owner, *form_values], "sweep-csv", size="sm")
-    said = gr.HTML(elem_id="sweep-said")
-    drawn = chart(label="Test accuracy of every cell of the sweep", height=340, elem_id="sweep-chart")
+    kept = sweep.recorded(runs.record(REFERENCE))
+    said = gr.HTML(_recorded(kept), elem_id="sweep-said")
+    drawn = chart(
+        figures.sweep("rank", kept) if kept else None,
+        label="Test accuracy of every cell of the sweep", height=340, elem_id="sweep-chart",
+    )  # fmt: skip
     streaming = {"concurrency_limit": None, "show_progress": "hidden", "api_visibility": "private"}
     growing = start.click(spoken(_sweep), [kind, owner, *form_values], [said, drawn], **streaming)
     stop.click(
@@ -51,6 +56,17 @@ async def _sweep(kind: str, owner: str, request: gr.Request, *values) -> AsyncIt
         new = drawn != len(found)
         drawn = len(found)
         yield _said(kind, found, cell, total), figure_value(figures.sweep(kind, found)) if new else gr.skip()
+
+
+def _recorded(kept: list[sweep.Result]) -> str:
+    """What is said of the sweep that comes with the recorded run; nothing where none does."""
+    enough, steps = sweep.smallest_enough(kept), runs.record(REFERENCE).settings.steps
+    if enough is None:
+        return ""
+    return (
+        f'<div class="headline">Recorded: rank {enough.value} was enough, its interval meets the best one’s</div>'
+        f'<div class="facts"><span>{steps} steps in every cell</span><span>Start makes your own from the form</span></div>'
+    )
 
 
 def _said(kind: str, found: list[sweep.Result], cell: sweep.Cell | None, total: int) -> str:

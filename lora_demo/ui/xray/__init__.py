@@ -66,7 +66,7 @@ def build(run_id: gr.Textbox, owner: gr.Textbox) -> XRaySection:
         with gr.Row(elem_classes="chips"):
             open_lora = gr.Button("Open LoRA’s change in Rank & SVD", size="sm", elem_id="open-lora")
             open_full = gr.Button("Open full’s change in Rank & SVD", size="sm", elem_id="open-full")
-        cut.build(run_id)
+        cut.build(run_id, owner)
 
     quick = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     streaming = {"concurrency_limit": None, "show_progress": "hidden", "api_visibility": "private"}

@@ -6,15 +6,16 @@ from collections.abc import AsyncIterator
 
 import gradio as gr
 
-from lora_demo import jobs
+from lora_demo import jobs, sweep
 from lora_demo.figures import xray_accuracy as figures
 from lora_demo.ui.chart import chart, figure_value
 from lora_demo.ui.edge import spoken
+from lora_demo.ui.session import owner_of
 from lora_demo.ui.xray.looked_at import record_of
 from lora_demo.ui.xray.words import explained
 
 
-def build(run_id: gr.Textbox) -> None:
+def build(run_id: gr.Textbox, owner: gr.Textbox) -> None:
     """Lay out both; each starts on its button and is cleared when another run is chosen."""
     with gr.Row():
         with gr.Column(min_width=320):
@@ -31,22 +32,23 @@ def build(run_id: gr.Textbox) -> None:
             bars = chart(label="Accuracy on the old task, before and after", height=0, elem_id="forgetting")
     private = {"show_progress": "hidden", "api_visibility": "private"}
     for start, stop, measure, picture in ((cut, stop_cut, _cut, curve), (ask, stop_asking, _forgotten, bars)):
-        growing = start.click(spoken(measure), run_id, picture, concurrency_limit=None, **private)
+        growing = start.click(spoken(measure), [run_id, owner], picture, concurrency_limit=None, **private)
         stop.click(None, None, None, cancels=[growing], api_visibility="private")
         run_id.change(lambda: None, None, picture, cancels=[growing], queue=False, **private)
 
 
-async def _cut(run_id: str) -> AsyncIterator[dict]:
+async def _cut(run_id: str, owner: str, request: gr.Request) -> AsyncIterator[dict]:
     from lora_demo.xray.truncation import SMALL_RANKS
 
     record, scores = record_of(run_id), []
-    yield figure_value(figures.truncation(scores, SMALL_RANKS))
+    swept = sweep.trained_at_ranks(record, owner_of(owner, request))
+    yield figure_value(figures.truncation(scores, SMALL_RANKS, swept))
     async for score in jobs.results("lora_demo.xray.truncation", "curve", record):
         scores.append(score)
-        yield figure_value(figures.truncation(scores, SMALL_RANKS))
+        yield figure_value(figures.truncation(scores, SMALL_RANKS, swept))
 
 
-async def _forgotten(run_id: str) -> AsyncIterator[dict]:
+async def _forgotten(run_id: str, _: str) -> AsyncIterator[dict]:
     record, scores = record_of(run_id), []
     yield figure_value(figures.forgetting(scores))
     async for score in jobs.results("lora_demo.xray.forgetting", "forgetting", record):
