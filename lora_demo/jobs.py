@@ -68,3 +68,5 @@ def _work(module: str, function: str, args: tuple, connection: Connection) -> No
         connection.send(("end", None))
     except LabError as error:
         connection.send(("error", error))
+    except BrokenPipeError:
+        return  # whoever asked is gone

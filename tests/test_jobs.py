@@ -63,6 +63,13 @@ def test_who_stops_listening_ends_the_process(here, run_async):
     assert not Path(f"/proc/{run_async(take_one())}").exists()
 
 
+def test_a_worker_that_nobody_listens_to_any_more_ends_without_a_word(here, capfd):
+    ours, theirs = jobs.CONTEXT.Pipe(duplex=False)
+    ours.close()
+    jobs._work(here, "counted", (3,), theirs)
+    assert capfd.readouterr().err == ""
+
+
 def test_a_single_result_is_awaited(here, run_async):
     assert run_async(jobs.result(here, "added", 2, 3)) == 5
 

@@ -11,7 +11,7 @@ from lora_demo.errors import LabError
 
 
 def spoken(handler: Callable) -> Callable:
-    """Let `handler` raise `LabError`: the page shows its sentence and keeps what it shows; (async) generators alike."""
+    """Let `handler` raise `LabError`: the page shows its sentence and keeps what it shows; coroutines and generators alike."""
     if inspect.isasyncgenfunction(handler):
 
         @functools.wraps(handler)
@@ -19,6 +19,15 @@ def spoken(handler: Callable) -> Callable:
             try:
                 async for value in handler(*args, **kwargs):
                     yield value
+            except LabError as error:
+                raise _shown(error) from None
+
+    elif inspect.iscoroutinefunction(handler):
+
+        @functools.wraps(handler)
+        async def wrapped(*args, **kwargs):
+            try:
+                return await handler(*args, **kwargs)
             except LabError as error:
                 raise _shown(error) from None
 

@@ -77,6 +77,11 @@ def test_a_run_is_paused_stepped_continued_at_other_rates_and_marked(race: Page)
 def test_the_reader_chooses_axis_scale_and_moment_without_the_server(race: Page):
     asked = []
     race.on("request", lambda request: asked.append(request.url))
+    unanswered = None
+    while unanswered != len(asked):  # until the page has asked for all that it asks for by itself
+        unanswered = len(asked)
+        race.wait_for_timeout(2000)
+    asked.clear()
     race.locator(".race-bar").get_by_text("images", exact=True).click()
     expect(race.locator("#loss")).to_contain_text("images seen")
     race.get_by_label("log loss").check()
@@ -103,6 +108,7 @@ def test_what_is_pointed_at_in_one_chart_is_read_off_in_the_other(race: Page):
 def test_an_earlier_run_is_drawn_with_the_new_one(race: Page):
     race.locator("#train").click()
     headline = race.locator("#race-headline")
+    expect(headline).to_contain_text("step 20 / 20", timeout=SLOW)
     expect(headline).to_contain_text("LoRA reached", timeout=SLOW)
     lines = race.evaluate("document.getElementById('accuracy').data.length")
     race.locator("#compare").get_by_label("recorded").check()
