@@ -1,7 +1,7 @@
 """The only language between training, page, record, replay, command and test.
 
 An event is a small frozen dataclass with a `kind` and numbers. A run is a sequence of them: `queued` while it waits, `prepared`
-once, `step` after every step, `measured` after the first, `evaluated` and `spectra` now and then, `changed` where somebody or
+once, `step` after every step, `measured` after the second, `evaluated` and `spectra` now and then, `changed` where somebody or
 something interfered, and at the end exactly one `finished` or `failed`.
 """
 
@@ -56,7 +56,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Measured:
-    """What one step costs each lane, counted during the first.
+    """What one step costs each lane, counted during the second.
 
     `gradient_bytes`, `optimizer_bytes`, `saved_activation_bytes` and `flops`.
     """

@@ -59,7 +59,7 @@ class Lane:
         return value
 
     def _step(self, pixels: Tensor, labels: Tensor) -> float:
-        if not self.measured:
+        if self.step_seconds and not self.measured:
             return self._measured_step(pixels, labels)
         loss = self._loss(pixels, labels)
         loss.backward()
@@ -68,7 +68,7 @@ class Lane:
         return loss.item()  # also waits for a GPU to be done
 
     def _measured_step(self, pixels: Tensor, labels: Tensor) -> float:
-        """The first step: it also counts what a step costs, which takes a little time."""
+        """The second step also counts what a step costs, which takes a little time: the first is to be on screen soon."""
         flops, saved = FlopCounterMode(display=False, custom_mapping=ATTENTION_FLOPS), _CountSavedTensors(self.model)
         with ExitStack() as counting:
             counting.enter_context(flops)
@@ -175,7 +175,8 @@ class Lane:
 
         Bytes are counted, not estimated: `gradient_bytes` and `optimizer_bytes` of the trained parameters, `checkpoint_bytes`
         the length of the safetensors file a user would keep (adapter and head for LoRA, the whole model for full),
-        `saved_activation_bytes` what autograd kept of the first batch beside the parameters; `flops` those of one whole step.
+        `saved_activation_bytes` what autograd kept of a batch beside the parameters; `flops` those of one whole step. The latter
+        four are counted during the second step.
         """
         timed = self.step_seconds[WARM_UP_STEPS:] or self.step_seconds
         return {

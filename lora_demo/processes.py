@@ -4,7 +4,13 @@ import multiprocessing
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
-    ["lora_demo.worker", "lora_demo.xray.report", "lora_demo.xray.truncation", "lora_demo.xray.forgetting"]
+    [
+        "lora_demo.worker",
+        "lora_demo.preloaded",
+        "lora_demo.xray.report",
+        "lora_demo.xray.truncation",
+        "lora_demo.xray.forgetting",
+    ]
 )
 
 

@@ -38,6 +38,7 @@ MAX_WAITING = 20
 ESTIMATE_SECONDS = 5.0  # between two words about the expected wait
 GRACE_SECONDS = 30.0
 BEAT_SECONDS = 3.0
+EAGER_SECONDS = 0.05
 STOP_SECONDS = 1.5  # a worker that has not ended its run by then is terminated
 
 _RUNS: dict[str, Run] = {}
@@ -255,10 +256,11 @@ def latest(owner: str) -> Run | None:
 async def follow(run: Run, interval: float = 0.1) -> AsyncIterator[list[Event]]:
     """Yield the events so far, then new ones as they come, until the run is over. Who follows a run keeps it alive.
 
-    Now and then, while nothing happens, the list is empty: that a page was closed is noticed only when it is told something.
+    New ones are told every `interval` seconds, up to the first step at once: the room waits for the first point. Now and then,
+    while nothing happens, the list is empty: that a page was closed is noticed only when it is told something.
     """
     run.watchers += 1
-    seen, told = 0, time.monotonic()
+    seen, stepped, told = 0, False, time.monotonic()
     try:
         while True:
             over = run.over  # read before the copy, so that the last events are not missed
@@ -269,7 +271,8 @@ async def follow(run: Run, interval: float = 0.1) -> AsyncIterator[list[Event]]:
                 yield new
             if over:
                 return
-            await asyncio.sleep(interval)
+            stepped = stepped or any(isinstance(event, Step) for event in new)
+            await asyncio.sleep(interval if stepped else min(interval, EAGER_SECONDS))
     finally:
         run.watchers -= 1
         run.unwatched_since = time.monotonic()

@@ -52,3 +52,5 @@ def work(
         event = Failed(str(error), run_id)
         record.append(event)
         connection.send(event)
+    except BrokenPipeError:
+        return  # the server is gone

@@ -14,9 +14,8 @@ def losses(events: list) -> list[dict]:
 def test_a_run_tells_its_story_in_order(tiny_settings, run_race):
     _, events = run_race(tiny_settings)
     kinds = [event.kind for event in events]
-    look = ["step", "spectra", "evaluated"]
-    first, others = ["step", "measured", "spectra"], ["step", "spectra"]
-    assert kinds == ["prepared", *first, *look, *others, *look, "finished"]
+    step, look = ["step", "spectra"], ["step", "spectra", "evaluated"]
+    assert kinds == ["prepared", *step, "step", "measured", "spectra", "evaluated", *step, *look, "finished"]
     finished = events[-1]
     assert (finished.step, finished.stopped) == (4, False)
     for lane in ("head", "lora", "full"):

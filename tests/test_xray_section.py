@@ -84,17 +84,17 @@ def test_a_layers_views_are_drawn_and_the_slider_spans_the_recorded_steps():
     assert len(views) == 9
     facts, spectra, pair, *_, slider, grown = views
     assert "query, layer 0" in facts
-    assert "query, layer 0" in spectra["layout"]["title"]["text"]
+    assert "query, layer 0" in json.loads(spectra)["layout"]["title"]["text"]
     assert next(key for _, key in pair.choices) == "lora|full"
     assert (slider.minimum, slider.maximum) == (3, 300)
-    early = layer._scrubbed("", QUERY, 3)
-    assert max(early["data"][1]["y"]) < max(grown["data"][1]["y"])
+    early, late = (json.loads(drawn)["data"][1]["y"] for drawn in (layer._scrubbed("", QUERY, 3), grown))
+    assert max(early) < max(late)
 
 
 def test_a_layer_that_lora_did_not_touch_has_full_alone():
     *_, lane, intruders, _, _ = layer._views("", None, "vit.layers.0.mlp.fc1", "lora|full", "lora")
     assert lane == "full"
-    assert intruders["layout"]["title"]["text"].startswith("full:")
+    assert json.loads(intruders)["layout"]["title"]["text"].startswith("full:")
 
 
 def test_a_change_is_opened_on_the_bench_with_what_it_takes_to_ask_the_network():

@@ -9,6 +9,17 @@
     return JSON.parse(text);
   };
 
+  // Lines of text with numbers -> numbers.
+  window.chartRows = (text) => text.trimEnd().split('\n').filter(Boolean).map((row) => row.split(' ').map(Number));
+
+  // A figure's JSON, or that and rows "x y y ..." that its lines are made of.
+  window.chartFigure = (value) => {
+    if (!value) return null;
+    if (typeof value === 'string') return JSON.parse(value);
+    const { data, layout } = JSON.parse(value[0]), rows = window.chartRows(value[1]), column = (i) => rows.map((row) => row[i]);
+    return { data: data.map((line, i) => ({ ...line, x: column(0), y: column(i + 1) })), layout };
+  };
+
   window.drawChart = (holder, figure) => {
     if (!holder || !window.Plotly) return;
     if (!figure || !figure.data) {

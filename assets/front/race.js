@@ -13,6 +13,15 @@
     });
   };
 
+  // Points, each a line of text "step seconds value low high", as columns.
+  const columns = (points) => {
+    const rows = window.chartRows(points), of = (i) => rows.map((row) => row[i]);
+    return { steps: of(0), seconds: of(1), values: of(2), ...(rows[0]?.length > 3 && { low: of(3), high: of(4) }) };
+  };
+  const lanes = (told) => Object.fromEntries(Object.entries(told).map(([lane, curves]) => [
+    lane, Object.fromEntries(Object.entries(curves).map(([kind, points]) => [kind, columns(points)])),
+  ]));
+
   const xs = (curve, axis, batch) => (axis === 'images' ? curve.steps.map((step) => step * batch) : curve[axis]);
 
   // Up to the scrubbed step: how many points of a curve are shown.
@@ -61,7 +70,8 @@
     take(value) {
       if (!value || !value.view) return;
       const other = this.value && this.value.run !== value.run;
-      this.value = value;
+      const earlier = Object.entries(value.view.earlier).map(([name, run]) => [name, { ...run, lanes: lanes(run.lanes) }]);
+      this.value = { ...value, view: { ...value.view, lanes: lanes(value.view.lanes), earlier: Object.fromEntries(earlier) } };
       if (other) { this.stopReplay(); this.options.until = Infinity; }
       this.parts.scrub.max = value.view.steps || 1;
       if (this.options.until === Infinity) this.parts.scrub.value = this.last();

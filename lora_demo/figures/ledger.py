@@ -1,7 +1,11 @@
-"""What was measured of each lane, beside each other: a table that fills in, and the few images that every look answers for."""
+"""What was measured of each lane, beside each other: a table that fills in, and the few images that every look answers for.
+
+Both are lists of pieces of HTML, a cell each, so that a live update carries the cells that changed (ui/pieces.py).
+"""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
@@ -41,25 +45,22 @@ ROWS = (
 )
 
 
-def ledger(story: Story) -> str:
+def ledger(story: Story) -> list[str]:
     """The ledger as an HTML table: a row a quantity, a column a lane, LoRA beside full; "—" until it is measured."""
     known = _known(story)
     if not known:
-        return ""
+        return []
     lanes = [lane for lane in ORDER if lane in known]
     both = {"full", "lora"} <= known.keys()
     head = "".join(f"<th scope='col' class='lane {lane}'>{LANE_NAMES[lane]}</th>" for lane in lanes)
     head += "<th scope='col' class='words'>LoRA beside full</th>" if both else ""
-    rows = []
+    pieces = [f"<div class='scroll'><table class='ledger across'><thead><tr><th></th>{head}</tr></thead><tbody>"]
     for row in ROWS:
         values = {lane: known[lane].get(row.key) for lane in lanes}
-        cells = "".join(f"<td>{'—' if value is None else escape(row.show(value))}</td>" for value in values.values())
-        beside = f"<td class='words'>{_beside(row, values, known)}</td>" if both else ""
-        rows.append(f"<tr><th scope='row' title='{escape(row.note)}'>{row.title}</th>{cells}{beside}</tr>")
-    return (
-        f"<div class='scroll'><table class='ledger across'><thead><tr><th></th>{head}</tr></thead>"
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
-    )
+        pieces.append(f"<tr><th scope='row' title='{escape(row.note)}'>{row.title}</th>")
+        pieces += [f"<td>{'—' if value is None else escape(row.show(value))}</td>" for value in values.values()]
+        pieces.append(f"<td class='words'>{_beside(row, values, known)}</td>" if both else "")
+    return [*pieces, "</tbody></table></div>"]
 
 
 def _known(story: Story) -> dict[str, dict]:
@@ -95,35 +96,36 @@ def _beside(row: Row, values: dict[str, float | None], known: dict[str, dict]) -
     return f"<span class='bar' style='--share:{width:.1f}%'></span> {words}"
 
 
-def answers(story: Story, strip: str, classes: list[str]) -> str:
+def answers(story: Story, classes: list[str]) -> list[str]:
     """The few held-out images and what each lane says they are, now and at every look before: ● right, ○ wrong.
 
-    `strip` is the images side by side as a data: address.
+    The images come from `strip`, so that they are sent once.
     """
     labels = story.prepared.pictures if story.prepared else []
-    if not labels or not story.looks or not strip:
-        return "<div class='note'>The first answers come with the first look at held-out images.</div>"
+    if not labels or not story.looks:
+        return ["<div class='note'>The first answers come with the first look at held-out images.</div>"]
     count = len(labels)
     tiles = "".join(
-        f"<th scope='col'><i style='background-image:url({strip}); background-position:{100 * i / max(1, count - 1):.3f}% 0; "
-        f"background-size:{100 * count}% 100%' role='img' aria-label='a held-out image: {escape(classes[label])}'></i>"
-        f"{escape(classes[label])}</th>"
+        f"<th scope='col'><i role='img' aria-label='a held-out image: {escape(classes[label])}' style='background-position:"
+        f"{100 * i / max(1, count - 1):.3f}% 0; background-size:{100 * count}% 100%'></i>{escape(classes[label])}</th>"
         for i, label in enumerate(labels)
     )
-    rows = []
+    pieces = [f"<div class='scroll'><table class='ledger learning'><thead><tr><th></th>{tiles}</tr></thead><tbody>"]
     for lane in (lane for lane in ORDER if lane in story.looks[-1].pictures):
         looks = [look.pictures[lane] for look in story.looks if lane in look.pictures]
-        cells = []
+        pieces.append(f"<tr><th scope='row' class='lane {lane}'>{LANE_NAMES[lane]}</th>")
         for i, label in enumerate(labels):
             guess, probability = looks[-1][i]
             marks = "".join("●" if look[i][0] == label else "○" for look in looks[-8:])
             verdict = "right" if guess == label else "wrong"
-            cells.append(
+            pieces.append(
                 f"<td class='{verdict}'>{escape(classes[int(guess)])}<br><small>{100 * probability:.0f} % "
                 f"<span aria-hidden='true'>{marks}</span></small></td>"
             )
-        rows.append(f"<tr><th scope='row' class='lane {lane}'>{LANE_NAMES[lane]}</th>{''.join(cells)}</tr>")
-    return (
-        f"<div class='scroll'><table class='ledger learning'><thead><tr><th></th>{tiles}</tr></thead>"
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
-    )
+    return [*pieces, "</tbody></table></div>"]
+
+
+def strip(png: bytes | None) -> str:
+    """The images of `answers`, given side by side as a PNG, as the style that shows them there."""
+    address = f"data:image/png;base64,{base64.b64encode(png).decode()}" if png else ""
+    return f"<style>.learning i {{ background-image: url('{address}'); }}</style>"

@@ -53,25 +53,23 @@ def view(story: Story, earlier: Mapping[str, Story] | None = None) -> dict[str, 
     }
 
 
-def _curves(story: Story) -> dict[str, dict[str, dict]]:
+def _curves(story: Story) -> dict[str, dict[str, str]]:
     kinds = {"loss": story.losses, "held_out": story.held_out_losses, "accuracy": story.accuracies}
     return {
-        lane: {kind: _columns(curves[lane]) for kind, curves in kinds.items() if lane in curves}
+        lane: {kind: _points(curves[lane]) for kind, curves in kinds.items() if lane in curves}
         for lane in ORDER
         if lane in story.losses
     }
 
 
-def _columns(curve: Curve) -> dict[str, list[float]]:
-    """Copies: the curve grows on while these are on their way."""
-    columns = {
-        "steps": curve.steps,
-        "seconds": curve.seconds,
-        "values": curve.values,
-        "low": curve.low,
-        "high": curve.high,
-    }
-    return {name: list(values) for name, values in columns.items() if values}
+def _points(curve: Curve) -> str:
+    """A line of text a point, "step seconds value" and, of several seeds, "low high".
+
+    Of a text that grew Gradio sends what is new; and the page copies its values often, piece by piece.
+    """
+    columns = (curve.steps, curve.seconds, curve.values, curve.low, curve.high)
+    points = zip(*(column for column in columns if column), strict=True)
+    return "".join(" ".join(map(str, point)) + "\n" for point in points)
 
 
 def _frame(title: str) -> go.Figure:
@@ -85,25 +83,25 @@ def _layout(figure: go.Figure) -> dict:
     return json.loads(figure.to_json(engine="json"))["layout"]
 
 
-def spectrum(story: Story, lane: str, layer: str) -> dict[str, Any]:
-    """The largest singular values of one layer's change over the steps, as a figure's plain JSON; a line each."""
+def spectrum(story: Story, lane: str, layer: str) -> tuple[dict[str, Any], str]:
+    """The largest singular values of one layer's change over the steps: a figure with a line each, and its rows.
+
+    A row is a line of text, "step s1 s2 ...", so that a live update carries new ones alone.
+    """
     told = [event for event in story.spectra if layer in event.lanes.get(lane, {})]
     what = "s·BA" if lane == "lora" else "W − W0"
     figure = framed(go.Figure(), f"Singular values of {what} in one layer as it learns", HEIGHT)
     figure.update_layout(hovermode="x", margin={"r": 40}).update_xaxes(title={"text": "steps", "font": {"size": 15}})
     if story.steps:
         figure.update_xaxes(range=[0, story.steps])
-    data = []
     count = max((len(event.lanes[lane][layer]) for event in told), default=0)
-    for i in range(count):
-        values = [event.lanes[lane][layer][i] for event in told]
-        line = {"color": LANE_COLOURS[lane], "width": 3 if i == 0 else 2}
-        hover = f"σ{_subscript(i + 1)} %{{y:.3g}}<extra></extra>"
-        data.append(
-            {"type": "scatter", "mode": "lines", "x": [event.step for event in told], "y": values, "line": line,
-             "opacity": round(1 - 0.75 * i / max(1, count), 2), "hovertemplate": hover}
-        )  # fmt: skip
-    return {"data": data, "layout": _layout(figure)}
+    data = [
+        {"type": "scatter", "mode": "lines", "line": {"color": LANE_COLOURS[lane], "width": 3 if i == 0 else 2},
+         "opacity": round(1 - 0.75 * i / max(1, count), 2), "hovertemplate": f"σ{_subscript(i + 1)} %{{y:.3g}}<extra></extra>"}
+        for i in range(count)
+    ]  # fmt: skip
+    rows = (" ".join(map(str, (event.step, *event.lanes[lane][layer]))) + "\n" for event in told)
+    return {"data": data, "layout": _layout(figure)}, "".join(rows)
 
 
 def _subscript(number: int) -> str:

@@ -15,7 +15,7 @@ from lora_demo.class_token import only_class_token
 from lora_demo.datasets import Split
 
 BATCH = (
-    25  # images; a stop is heard between batches, and larger ones gain nothing (tests/benchmarks/xray.py prints them)
+    50  # images; a stop is heard between batches, and larger ones gain nothing (tests/benchmarks/xray.py prints them)
 )
 
 

@@ -2,8 +2,8 @@
 
     .venv/bin/python tests/benchmarks/live_page.py [steps]
 
-Starts the app, clicks Train in Chromium right after start and again (warm), then lets a run of `steps` steps (200) of a tiny
-batch finish and counts what arrives over the page's event stream, half a second at a time.
+Starts the app, clicks Train in Chromium right after start and again (warm), then lets a default run of `steps` steps (60) finish
+and counts what arrives at the page, half a second at a time: of curves, ledger and spectra together.
 """
 
 import contextlib
@@ -61,9 +61,6 @@ def bytes_an_update(page: Page, steps: int) -> list[int]:
     """Bytes that arrive in each half second of a run that has any."""
     page.locator("#setting-steps input[type=number]").fill(str(steps))
     page.locator("#setting-steps input[type=number]").press("Tab")
-    page.get_by_text("More settings").click()
-    page.get_by_label("Batch size").fill("2")
-    page.get_by_label("Batch size").press("Tab")
     arrived: list[tuple[float, int]] = []
     session = page.context.new_cdp_session(page)
     session.send("Network.enable")
@@ -81,7 +78,7 @@ def bytes_an_update(page: Page, steps: int) -> list[int]:
 
 
 def main() -> None:
-    steps = int(sys.argv[1]) if len(sys.argv) > 1 else 200
+    steps = int(sys.argv[1]) if len(sys.argv) > 1 else 60
     with app() as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page(viewport={"width": 1280, "height": 800})

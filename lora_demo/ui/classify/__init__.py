@@ -7,12 +7,12 @@ import gradio as gr
 from lora_demo import runs
 from lora_demo.examples import FOLDER as EXAMPLES
 from lora_demo.figures import answers as figures
+from lora_demo.ui.chart import chart
 from lora_demo.ui.classify import adapters, answer, looking, many, tested
 from lora_demo.ui.classify.bench import QUEUED, Bench
 from lora_demo.ui.edge import spoken
 from lora_demo.ui.photo_input import PhotoInput
 from lora_demo.ui.rank.events import LIGHT, said_in_place
-from lora_demo.ui.rank.moving_chart import moving_chart
 from lora_demo.ui.session import OWNER, owner_of, usable_record
 
 LEAD = "Your photo, through the adapter you have just trained."
@@ -46,7 +46,7 @@ def build(tab: gr.Tab, demo: gr.Blocks, owner: gr.Textbox) -> None:
                 with gr.Column(scale=1, min_width=190, elem_classes="seen-beside"):
                     seen = gr.HTML(elem_id="seen")
                 with gr.Column(scale=3, min_width=320):
-                    bars = moving_chart(
+                    bars = chart(
                         {},
                         label="Probability of the most likely classes in each lane",
                         height=figures.HEIGHT,

@@ -16,7 +16,7 @@ from lora_demo.figures import answers as figures
 from lora_demo.figures import dials
 from lora_demo.figures.matrix import data_url
 from lora_demo.records import Record
-from lora_demo.ui.rank.moving_chart import figure_text
+from lora_demo.ui.chart import figure_text
 from lora_demo.ui.session import found, library_of, owner_of, usable_record
 
 UNSURE = 0.2  # a margin below this is called a close call

@@ -3,7 +3,7 @@
 import gradio as gr
 import numpy as np
 
-from lora_demo.ui.chart import chart, figure_value
+from lora_demo.ui.chart import chart, figure_text
 from lora_demo.ui.edge import spoken
 from lora_demo.ui.layer.symbols import LATEX
 from lora_demo.ui.section import section
@@ -100,7 +100,7 @@ def show(moment) -> list:
         live_layer.down_and_up(moment, seen),
         live_layer.sum_and_goal(seen, live.SCALING),
         live_layer.gradients(seen),
-        figure_value(live_layer.loss_curve(moment.losses)),
+        figure_text(live_layer.loss_curve(moment.losses)),
     ]
 
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import gradio as gr
 
-from lora_demo.ui.chart import chart, figure_value
+from lora_demo.ui.chart import chart, figure_text
 from lora_demo.ui.edge import spoken
 from lora_demo.ui.section import section
 from lora_demo.units import share_text, significant
@@ -108,7 +108,7 @@ def show_quick(terms: int) -> tuple[str, str, dict, str]:
         f"<span>the kept W₀x moved by <b>{added.kept_changed_in_place:.3g}</b> in place</span>"
         f"<span>by <b>{added.kept_changed_out_of_place:.2g}</b> otherwise</span>",
     )
-    return show_rank(terms), spread, figure_value(figures.draws(kaiming, gaussian)), in_place
+    return show_rank(terms), spread, figure_text(figures.draws(kaiming, gaussian)), in_place
 
 
 def show_damage(way: str) -> tuple[str, str]:
@@ -141,7 +141,7 @@ async def train_both_ways() -> AsyncIterator[tuple]:
 
     yield finding("Training with a trained head, then with a frozen one …"), gr.update(visible=True)
     async for both in frozen_head.compare():
-        yield gr.skip(), figure_value(figures.head_losses(both))
+        yield gr.skip(), figure_text(figures.head_losses(both))
     trained, frozen = both["trained"], both["frozen"]
     yield (
         finding(
@@ -169,5 +169,5 @@ def show_rates() -> tuple[str, dict]:
             f"<span>one linear layer of {rates.SIZE} × {rates.SIZE}, r = {rates.RANK}, Adam</span>"
             "<span>the Train tab gives each method its own rate</span>",
         ),
-        figure_value(figures.rates(sweep)),
+        figure_text(figures.rates(sweep)),
     )

@@ -12,11 +12,11 @@
 import gradio as gr
 
 from lora_demo.matrices import to_text
+from lora_demo.ui.chart import chart
 from lora_demo.ui.rank import answer, approximation, controls, descent, entry, link, photo, quiz, reasons
 from lora_demo.ui.rank.bench import SHELF, START_KEY, Bench, start, start_rank
 from lora_demo.ui.rank.entry import taken
 from lora_demo.ui.rank.events import LIGHT, QUEUED
-from lora_demo.ui.rank.moving_chart import moving_chart
 
 __all__ = ["Bench", "build", "taken"]
 
@@ -36,12 +36,12 @@ def build() -> Bench:
             factors = gr.HTML(answer.factors(analysis), elem_id="rank-factors")
             with gr.Row(elem_classes="rank-moved"):
                 with gr.Column(scale=2, min_width=300):
-                    spectrum = moving_chart(
+                    spectrum = chart(
                         approximation.spectrum_chart(analysis, k),
                         label="Singular values with tolerance and k marked",
                         height=260,
                     )
-                    curve = moving_chart(
+                    curve = chart(
                         approximation.curve_chart(analysis, k),
                         label="Error and storage for every rank k",
                         height=300,

@@ -5,9 +5,9 @@ import numpy as np
 
 from lora_demo.figures.spectrum import descent_directions, descent_loss
 from lora_demo.matrices.descent import DEFAULT_RATE, Descent
+from lora_demo.ui.chart import chart, figure_text
 from lora_demo.ui.rank.bench import Bench, analysis_of, start, start_rank
 from lora_demo.ui.rank.events import LIGHT, said_in_place
-from lora_demo.ui.rank.moving_chart import figure_text, moving_chart
 from lora_demo.ui.rank.shelf import Shelf
 from lora_demo.ui.section import section
 
@@ -40,8 +40,8 @@ def build(bench: Bench) -> None:
         reset = gr.Button("Reset", min_width=90, scale=0)
     told = gr.HTML(_told(first), elem_id="descent-told")
     with gr.Row():
-        loss = moving_chart(_loss(first), label="Squared error over the steps and the SVD's error", min_width=320)
-        directions = moving_chart(_directions(first), label="Singular values of BA over the steps", min_width=320)
+        loss = chart(_loss(first), label="Squared error over the steps and the SVD's error", min_width=320)
+        directions = chart(_directions(first), label="Singular values of BA over the steps", min_width=320)
     clock = gr.Timer(TICK, active=False)
     key = gr.State(UNSET)
     shown = [told, key, loss, directions]

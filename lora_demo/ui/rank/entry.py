@@ -10,12 +10,12 @@ import numpy as np
 
 from lora_demo.errors import LabError
 from lora_demo.matrices import Analysis, Matrix, analyze, from_array, generate, parse, read_file, to_text
+from lora_demo.ui.chart import figure_text
 from lora_demo.ui.edge import spoken
 from lora_demo.ui.rank import answer, approximation, controls, link
 from lora_demo.ui.rank.bench import LOWEST_POWER, SHELF, analysis_of, at_tolerance, default_power, start_rank
 from lora_demo.ui.rank.events import said_in_place, unchanged
 from lora_demo.ui.rank.examples import example
-from lora_demo.ui.rank.moving_chart import figure_text
 
 LONGEST_SHOWN = 20_000  # characters in the box; a text area of megabytes makes the page crawl
 LARGEST_GRID = 30

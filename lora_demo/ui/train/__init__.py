@@ -16,6 +16,7 @@ from lora_demo.ui.chart import chart
 from lora_demo.ui.download import download
 from lora_demo.ui.edge import spoken
 from lora_demo.ui.outbox import new_file
+from lora_demo.ui.pieces import pieces
 from lora_demo.ui.section import section
 from lora_demo.ui.session import owner_of
 from lora_demo.ui.train import form, sweeps
@@ -74,14 +75,15 @@ def build(demo: gr.Blocks, owner: gr.Textbox) -> TrainTab:
                     "Load a YAML file", file_types=[".yaml", ".yml", ".json"], size="sm", elem_id="load-yaml"
                 )
         with gr.Column(scale=3, elem_classes="pictures"):
-            headline = gr.HTML(elem_id="race-headline")
+            headline = pieces(elem_id="race-headline")
             curves = charts(elem_id="race")
-            ledger = gr.HTML(elem_id="ledger")
+            ledger = pieces(elem_id="ledger")
             section(
                 "Learning as pictures",
                 "A few held-out images and what each lane says they are; dots are the looks before: ● right, ○ wrong.",
             )
-            answers = gr.HTML(elem_id="answers")
+            strip = gr.HTML(elem_id="strip")
+            answers = pieces(elem_id="answers")
             section(
                 "How the change grows",
                 "Singular values of one layer’s change: of BA from two small QRs, never forming it. Few large ones: low rank.",
@@ -115,7 +117,7 @@ def build(demo: gr.Blocks, owner: gr.Textbox) -> TrainTab:
             onward = gr.Button("Classify a photo with the adapter", elem_classes="onward")
 
     form_values = list(inputs.values())
-    pictures = [headline, curves, ledger, answers, pause]
+    pictures = [headline, curves, ledger, strip, answers, pause]
     quick = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     # Queued, without a limit: an error of an event outside the queue shows as a failed request in the browser's console.
     streaming = {"concurrency_limit": None, "show_progress": "hidden", "api_visibility": "private"}

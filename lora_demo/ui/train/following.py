@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import functools
 from collections.abc import AsyncIterator
 from html import escape
@@ -13,6 +12,7 @@ from lora_demo import diagnosis, runs
 from lora_demo.figures import ledger, race
 from lora_demo.records import Record
 from lora_demo.story import Story
+from lora_demo.ui.chart import growing_figure
 from lora_demo.ui.train.charts import drawn
 from lora_demo.units import duration_text
 
@@ -84,28 +84,26 @@ def _ended(name: str) -> Story:
 
 def _pictures(run_id: str, record: Record, story: Story, earlier: dict[str, Story], note: str) -> tuple:
     classes = story.prepared.classes if story.prepared else []
-    strip = _strip(record.folder) if story.looks else ""
     return (
         _headline(story, note),
         drawn(run_id, story, earlier),
         ledger.ledger(story),
-        ledger.answers(story, strip, classes),
+        _strip(record.folder) if story.looks else "",
+        ledger.answers(story, classes),
         gr.Button(GO if story.paused else PAUSE),
     )
 
 
 @functools.lru_cache(maxsize=64)
 def _strip(folder) -> str:
-    data = Record(folder).pictures()
-    return f"data:image/png;base64,{base64.b64encode(data).decode()}" if data else ""
+    return ledger.strip(Record(folder).pictures())
 
 
 def _spectrum(story: Story, lane: str, layer: str | None) -> tuple:
     names = race.layers(story, lane)
     layer = layer if layer in names else (names[0] if names else None)
-    return gr.Dropdown(choices=[(_short(name), name) for name in names], value=layer), race.spectrum(
-        story, lane, layer or ""
-    )
+    choice = gr.Dropdown(choices=[(_short(name), name) for name in names], value=layer)
+    return choice, growing_figure(*race.spectrum(story, lane, layer or ""))
 
 
 def _short(name: str) -> str:
@@ -115,7 +113,7 @@ def _short(name: str) -> str:
     return f"layer {depth}, {parts[-1]}" if depth else name
 
 
-def _headline(story: Story, note: str) -> str:
+def _headline(story: Story, note: str) -> list[str]:
     texts = ((escape(text).replace(" %", "&nbsp;%"), lane) for text, lane in story.headline())
     pieces = "".join(f'<span class="{lane}">{text}</span>' if lane else text for text, lane in texts)
     facts = [note] if note else []
@@ -128,11 +126,9 @@ def _headline(story: Story, note: str) -> str:
             facts.append(f"<b>{settings['seeds']}</b> seeds: mean and range")
     if (noise := story.noise()) is not None:
         facts.append(f"one standard error of an accuracy: <b>±{noise:.1f}</b> points")
-    told = "".join(f"<span>{fact}</span>" for fact in facts)
-    wrong = "".join(
-        f'<div class="wrong">{escape(said)}</div>' for said in diagnosis.stops(story) + diagnosis.problems(story)
-    )
-    return f'<div class="headline">{pieces}</div><div class="facts">{told}</div>{wrong}'
+    told = [f"<span>{fact}</span>" for fact in facts]
+    wrong = [f'<div class="wrong">{escape(said)}</div>' for said in diagnosis.stops(story) + diagnosis.problems(story)]
+    return [f'<div class="headline">{pieces}</div><div class="facts">', *told, "</div>", *wrong]
 
 
 def _time_left(story: Story, seconds: float | None) -> str:

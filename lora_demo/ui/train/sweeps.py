@@ -10,7 +10,7 @@ import gradio as gr
 from lora_demo import runs, sweep
 from lora_demo.figures import sweep as figures
 from lora_demo.settings import Settings
-from lora_demo.ui.chart import chart, figure_value
+from lora_demo.ui.chart import chart, figure_text
 from lora_demo.ui.download import download
 from lora_demo.ui.edge import spoken
 from lora_demo.ui.outbox import new_file
@@ -55,7 +55,7 @@ async def _sweep(kind: str, owner: str, request: gr.Request, *values) -> AsyncIt
     async for found, cell in sweep.run(kind, settings, owner_of(owner, request)):
         new = drawn != len(found)
         drawn = len(found)
-        yield _said(kind, found, cell, total), figure_value(figures.sweep(kind, found)) if new else gr.skip()
+        yield _said(kind, found, cell, total), figure_text(figures.sweep(kind, found)) if new else gr.skip()
 
 
 def _recorded(kept: list[sweep.Result]) -> str:

@@ -12,7 +12,7 @@ import gradio as gr
 from lora_demo import jobs, runs
 from lora_demo.figures import xray as figures
 from lora_demo.records import Record
-from lora_demo.ui.chart import chart, figure_value
+from lora_demo.ui.chart import chart, figure_text
 from lora_demo.ui.edge import spoken
 from lora_demo.ui.section import section
 from lora_demo.ui.session import owner_of
@@ -148,8 +148,8 @@ def _pictures(found: XRay, name: str | None, complete: bool) -> tuple:
     told = "".join(f"<span>{fact}</span>" for fact in facts)
     return (
         f'<div class="headline">{pieces}</div><div class="facts">{told}</div>',
-        figure_value(figures.sizes(found)),
-        figure_value(figures.ranks(found)),
+        figure_text(figures.sizes(found)),
+        figure_text(figures.ranks(found)),
         gr.Dropdown(choices=names, value=name if name in values else (values[0] if values else None)),
     )
 

@@ -8,7 +8,7 @@ import gradio as gr
 
 from lora_demo import jobs, sweep
 from lora_demo.figures import xray_accuracy as figures
-from lora_demo.ui.chart import chart, figure_value
+from lora_demo.ui.chart import chart, figure_text
 from lora_demo.ui.edge import spoken
 from lora_demo.ui.session import owner_of
 from lora_demo.ui.xray.looked_at import record_of
@@ -42,15 +42,15 @@ async def _cut(run_id: str, owner: str, request: gr.Request) -> AsyncIterator[di
 
     record, scores = record_of(run_id), []
     swept = sweep.trained_at_ranks(record, owner_of(owner, request))
-    yield figure_value(figures.truncation(scores, SMALL_RANKS, swept))
+    yield figure_text(figures.truncation(scores, SMALL_RANKS, swept))
     async for score in jobs.results("lora_demo.xray.truncation", "curve", record):
         scores.append(score)
-        yield figure_value(figures.truncation(scores, SMALL_RANKS, swept))
+        yield figure_text(figures.truncation(scores, SMALL_RANKS, swept))
 
 
 async def _forgotten(run_id: str, _: str) -> AsyncIterator[dict]:
     record, scores = record_of(run_id), []
-    yield figure_value(figures.forgetting(scores))
+    yield figure_text(figures.forgetting(scores))
     async for score in jobs.results("lora_demo.xray.forgetting", "forgetting", record):
         scores.append(score)
-        yield figure_value(figures.forgetting(scores))
+        yield figure_text(figures.forgetting(scores))

@@ -8,7 +8,7 @@ import gradio as gr
 
 from lora_demo.figures import xray as figures
 from lora_demo.figures.xray_growth import growth
-from lora_demo.ui.chart import chart, figure_value
+from lora_demo.ui.chart import chart, figure_text
 from lora_demo.ui.edge import spoken
 from lora_demo.ui.xray.looked_at import LOOKED_AT, other_of, record_of, spectra_of
 from lora_demo.ui.xray.words import explained, words
@@ -74,12 +74,12 @@ def _views(run_id: str, other: str | None, name: str | None, pair: str | None, l
     steps = [told.step for told in spectra_of(record)] or [0]
     return (
         f'<div class="facts">{facts}</div>',
-        figure_value(figures.spectra(found)),
+        figure_text(figures.spectra(found)),
         gr.Radio(choices=choices, value=pair),
-        figure_value(figures.overlap(pairs[pair])) if pair else None,
+        figure_text(figures.overlap(pairs[pair]) if pair else None),
         words(VIEW_OF.get(pairs[pair].second, "overlap_seeds")) if pair else gr.skip(),
         lane,
-        figure_value(figures.intruders(found.changes[lane].intruders, lane)),
+        figure_text(figures.intruders(found.changes[lane].intruders, lane)),
         gr.Slider(minimum=steps[0], maximum=steps[-1], value=steps[-1]),
         _grown(run_id, name, steps[-1]),
     )
@@ -92,7 +92,7 @@ def _scrubbed(run_id: str, name: str | None, step: float) -> dict | None:
 def _grown(run_id: str, name: str, step: int) -> dict:
     from lora_demo.xray.changes import Layer
 
-    return figure_value(growth(spectra_of(record_of(run_id)), name, Layer.named(name).label, step))
+    return figure_text(growth(spectra_of(record_of(run_id)), name, Layer.named(name).label, step))
 
 
 def _name(side: str) -> str:
