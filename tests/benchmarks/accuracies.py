@@ -1,6 +1,7 @@
 """What the lanes reach on the bundled test images, by steps: the table of the README.
 
-    .venv/bin/python tests/benchmarks/accuracies.py [--steps 100 300 1000] [--seeds 3] [--out accuracies.jsonl]
+    .venv/bin/python tests/benchmarks/accuracies.py [--steps 100 300 1000] [--seeds 3] [--lanes "head alone" ...]
+        [--out accuracies.jsonl]
 
 Every lane races alone, which changes nothing (tests/test_training.py), at the default settings. Mean and range over the seeds.
 With --out a search that was stopped goes on where it was.
@@ -37,11 +38,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, nargs="+", default=[100, 300, 1000])
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--lanes", nargs="+", choices=ROWS, default=list(ROWS))
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
     print("| lane (its rate) | " + " | ".join(f"{steps:,} steps" for steps in asked.steps) + " |")
     print("|---|" + "---|" * len(asked.steps))
-    for title, (lane, targets) in ROWS.items():
+    for title in asked.lanes:
+        lane, targets = ROWS[title]
         cells = []
         for steps in asked.steps:
             keys = [{"lane": lane, "targets": targets, "steps": steps, "seed": seed} for seed in range(asked.seeds)]
