@@ -133,18 +133,44 @@ def _result(cell: Cell, ended: runs.Run) -> Result | None:
     return Result(cell.lane, cell.value, figures["trainable_parameters"], accuracies, prepared.images["test"])
 
 
-def smallest_enough(results: list[Result]) -> Result | None:
-    """The LoRA cell with the fewest trained parameters whose 95 % interval meets that of the best LoRA cell."""
-    able = [one for one in results if one.lane == "lora" and one.accuracies]
+def as_good(results: list[Result], lane: str) -> list[Result]:
+    """The lane's swept cells whose 95 % interval meets that of its best one, in the order of the sweep."""
+    able = [one for one in results if one.lane == lane and one.value is not None and one.accuracies]
     if not able:
-        return None
+        return []
     best = max(able, key=lambda one: one.accuracy)
-    enough = [
-        one
-        for one in able
-        if one.accuracy + INTERVAL * one.standard_error >= best.accuracy - INTERVAL * best.standard_error
-    ]
-    return min(enough, key=lambda one: one.parameters)
+    least = best.accuracy - INTERVAL * best.standard_error
+    return [one for one in able if one.accuracy + INTERVAL * one.standard_error >= least]
+
+
+def smallest_enough(results: list[Result]) -> Result | None:
+    """The LoRA cell with the fewest trained parameters among those as good as the best."""
+    return min(as_good(results, "lora"), key=lambda one: one.parameters, default=None)
+
+
+def verdict(kind: str, results: list[Result]) -> str:
+    """One sentence made from the cells; empty without one of LoRA's."""
+    good, full = as_good(results, "lora"), as_good(results, "full")
+    if not good:
+        return ""
+    if kind == "rank":
+        return f"Rank {smallest_enough(results).value} was enough: its interval meets the best one’s"
+    if kind != "rate":
+        names = ", ".join(named(one.value) for one in good)
+        return f"As good as the best, within 95 % intervals: {KINDS[kind]} {names}"
+    best = {lane: max(of, key=lambda one: one.accuracy).value for lane, of in (("lora", good), ("full", full)) if of}
+    text = f"LoRA does as well as at its best from {good[0].value:g} to {good[-1].value:g}"
+    if not full:
+        return text
+    text += f", full from {full[0].value:g} to {full[-1].value:g}"
+    return f"{text}; its best rate is {best['lora'] / best['full']:.2g} times full’s"
+
+
+def named(value: Any) -> str:
+    """A swept value in words; empty for the lanes that have none."""
+    if value is None:
+        return ""
+    return f"{value:g}" if isinstance(value, float) else str(value).replace("_", " ")
 
 
 def csv_text(kind: str, results: list[Result]) -> str:

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from lora_demo import runs, sweep
+from lora_demo.figures import sweep as figures
 from lora_demo.records import Record
 from lora_demo.settings import Settings, SettingsError
 
@@ -106,6 +107,32 @@ def test_the_smallest_rank_that_was_enough_is_the_one_whose_interval_meets_the_b
     assert sweep.smallest_enough([result(1, 700), result(2, 760), result(8, 770)]).value == 2
     assert sweep.smallest_enough([result(1, 745), result(8, 770)]).value == 1
     assert sweep.smallest_enough([result(1, 900, "full")]) is None
+
+
+def test_the_verdict_says_where_a_lane_is_as_good_as_at_its_best():
+    rates = [(1e-4, 700), (1e-3, 760), (1e-2, 770)]
+    lora = [sweep.Result("lora", rate, 100, [right / 1000], 1000) for rate, right in rates]
+    full = [sweep.Result("full", rate / 10, 900, [right / 1000], 1000) for rate, right in rates]
+    assert sweep.verdict("rate", lora) == "LoRA does as well as at its best from 0.001 to 0.01"
+    assert sweep.verdict("rate", lora + full).endswith("full from 0.0001 to 0.001; its best rate is 10 times full’s")
+    assert sweep.verdict("variant", [sweep.Result("lora", "lora_plus", 9, [0.7], 100)]).endswith("variant lora plus")
+    assert sweep.verdict("rank", full) == ""
+
+
+@pytest.mark.parametrize("kind", sweep.KINDS)
+def test_a_sweep_can_be_drawn_at_every_stage(kind):
+    values = {"rate": [1e-5, 1e-4], "variant": ["lora", "dora"], "targets": ["attention", "all_linear"]}.get(
+        kind, [1, 64]
+    )
+    found = [sweep.Result("head", None, 10, [0.7], 1000)]
+    found += [sweep.Result("lora", value, 20 * i, [0.7, 0.74], 1000) for i, value in enumerate(values, 1)]
+    found.append(sweep.Result("lora", 0.1, 10, [], 1000))  # broke
+    for count in range(len(found) + 1):
+        figure = figures.sweep(kind, found[:count])
+        low, high = figure.layout.yaxis.range
+        assert -0.1 <= low < high <= 1.1
+    assert list(figure.data[0].y) == [pytest.approx(0.72)] * 2
+    assert len(figure.data[1].y) == 4  # the seeds
 
 
 def test_a_cell_that_broke_is_a_row_and_no_point():

@@ -9,6 +9,7 @@ import gradio as gr
 
 from lora_demo import runs, sweep
 from lora_demo.figures import sweep as figures
+from lora_demo.figures.palette import LANE_NAMES
 from lora_demo.settings import Settings
 from lora_demo.ui.chart import chart, figure_text
 from lora_demo.ui.download import download
@@ -60,24 +61,25 @@ async def _sweep(kind: str, owner: str, request: gr.Request, *values) -> AsyncIt
 
 def _recorded(kept: list[sweep.Result]) -> str:
     """What is said of the sweep that comes with the recorded run; nothing where none does."""
-    enough, steps = sweep.smallest_enough(kept), runs.record(REFERENCE).settings.steps
-    if enough is None:
+    if not kept:
         return ""
-    return (
-        f'<div class="headline">Recorded: rank {enough.value} was enough, its interval meets the best one’s</div>'
-        f'<div class="facts"><span>{steps} steps in every cell</span><span>Start makes your own from the form</span></div>'
+    settings = runs.record(REFERENCE).settings
+    facts = (
+        f"recorded, {settings.steps} steps and {settings.seeds} seeds a cell",
+        "Start makes your own from the form",
     )
+    told = "".join(f"<span>{fact}</span>" for fact in facts)
+    return f'<div class="headline">{escape(sweep.verdict("rank", kept))}</div><div class="facts">{told}</div>'
 
 
 def _said(kind: str, found: list[sweep.Result], cell: sweep.Cell | None, total: int) -> str:
-    enough = sweep.smallest_enough(found)
     text = f"{len(found)} of {total} cells are done"
     if cell is not None:
-        value = "" if cell.value is None else f" at {sweep.KINDS[kind]} {str(cell.value).replace('_', ' ')}"
-        text += f"; {cell.lane}{value} is in work"
-    elif enough is not None and kind == "rank":
-        text = f"Rank {enough.value} was enough: its interval meets the best one’s"
-    broke = [f"{one.lane} at {one.value:g}" for one in found if not one.accuracies and one.value is not None]
+        value = "" if cell.value is None else f" at {sweep.KINDS[kind]} {sweep.named(cell.value)}"
+        text += f"; {LANE_NAMES[cell.lane]}{value} is in work"
+    elif verdict := sweep.verdict(kind, found):
+        text = verdict
+    broke = [f"{LANE_NAMES[one.lane]} at {sweep.named(one.value)}" for one in found if not one.accuracies]
     facts = f'<div class="facts"><span>broke: {escape(", ".join(broke))}</span></div>' if broke else ""
     return f'<div class="headline">{escape(text)}</div>{facts}'
 
