@@ -14,9 +14,10 @@ import pickle
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
@@ -29,11 +30,22 @@ torch.set_num_threads(1)  # small tensors: a second thread only waits
 
 @pytest.fixture(scope="session")
 def run_async():
-    """Runs a coroutine to its end in a thread of its own: Playwright's event loop holds the main thread."""
+    """Runs a coroutine to its end in a thread of its own: Playwright's event loop holds the main thread.
+
+    A test whose time is up does not wait for it.
+    """
 
     def run(coroutine):
-        with ThreadPoolExecutor(1) as thread:
-            return thread.submit(asyncio.run, coroutine).result()
+        found = Future()
+
+        def work() -> None:
+            try:
+                found.set_result(asyncio.run(coroutine))
+            except BaseException as error:  # pytest's own outcomes too; raised again in the test
+                found.set_exception(error)
+
+        threading.Thread(target=work, daemon=True).start()
+        return found.result()
 
     return run
 
