@@ -1,5 +1,6 @@
 """A sweep: the same budget each, kept as cells end, and never repeated."""
 
+import asyncio
 import csv
 import dataclasses
 import io
@@ -84,15 +85,15 @@ def test_what_a_sweep_reached_stands_beside_a_run_of_the_same_settings(tiny_sett
     assert sweep.trained_at_ranks(longer, "me") == {}
 
 
-def test_the_command_leaves_the_cells_in_a_file(tiny_settings, tmp_path, monkeypatch, capsys):
+def test_the_command_leaves_the_cells_in_a_file(tiny_settings, run_async, tmp_path, monkeypatch, capsys):
     config, out = tmp_path / "settings.yaml", tmp_path / "sweep.jsonl"
     config.write_text(Settings.parse(tiny_settings).as_yaml())
     monkeypatch.setattr(sys, "argv", ["sweep", "--config", str(config), "--out", str(out)])
-    assert sweep.main() == 0
+    assert run_async(asyncio.to_thread(sweep.main)) == 0
     assert [json.loads(line)["value"] for line in out.read_text().splitlines()] == [None, None, 1, 2]
     assert len(capsys.readouterr().out.splitlines()) == 4
     config.write_text("rank: none")
-    assert sweep.main() == 1
+    assert run_async(asyncio.to_thread(sweep.main)) == 1
     assert "rank" in capsys.readouterr().err
 
 
