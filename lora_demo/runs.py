@@ -38,7 +38,7 @@ MAX_WAITING = 20
 ESTIMATE_SECONDS = 5.0  # between two words about the expected wait
 GRACE_SECONDS = 30.0
 BEAT_SECONDS = 3.0
-EAGER_SECONDS = 0.05
+EAGER_SECONDS = 0.05  # between two looks for a run's first step
 STOP_SECONDS = 1.5  # a worker that has not ended its run by then is terminated
 
 _RUNS: dict[str, Run] = {}

@@ -158,12 +158,12 @@ def verdict(kind: str, results: list[Result]) -> str:
     if kind != "rate":
         names = ", ".join(named(one.value) for one in good)
         return f"As good as the best, within 95 % intervals: {KINDS[kind]} {names}"
-    best = {lane: max(of, key=lambda one: one.accuracy).value for lane, of in (("lora", good), ("full", full)) if of}
     text = f"LoRA does as well as at its best from {good[0].value:g} to {good[-1].value:g}"
     if not full:
         return text
+    lora_best, full_best = (max(of, key=lambda one: one.accuracy).value for of in (good, full))
     text += f", full from {full[0].value:g} to {full[-1].value:g}"
-    return f"{text}; its best rate is {best['lora'] / best['full']:.2g} times full’s"
+    return f"{text}; its best rate is {lora_best / full_best:.2g} times full’s"
 
 
 def named(value: Any) -> str:
@@ -230,7 +230,7 @@ async def _print_all(kind: str, settings: Settings, out: Path) -> None:
     async for results, _ in run(kind, settings, "command line"):
         for one in results[len(found) :]:
             reached = "broke" if one.accuracy is None else f"{one.accuracy:.1%}"
-            print(one.lane, "" if one.value is None else one.value, reached, flush=True)
+            print(one.lane, named(one.value), reached, flush=True)
         found = results
     out.write_text("".join(map(_line, found)))
 

@@ -13,6 +13,7 @@ from lora_demo import runs, sweep
 from lora_demo.figures import sweep as figures
 from lora_demo.records import Record
 from lora_demo.settings import Settings, SettingsError
+from lora_demo.ui.train import sweeps
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -118,6 +119,20 @@ def test_the_verdict_says_where_a_lane_is_as_good_as_at_its_best():
     assert sweep.verdict("rate", lora + full).endswith("full from 0.0001 to 0.001; its best rate is 10 times full’s")
     assert sweep.verdict("variant", [sweep.Result("lora", "lora_plus", 9, [0.7], 100)]).endswith("variant lora plus")
     assert sweep.verdict("rank", full) == ""
+
+
+def test_what_is_said_of_the_recorded_sweep_is_what_was_recorded():
+    kept = sweep.recorded(runs.record("reference"))
+    assert [one.value for one in kept] == [None, None, *(1, 2, 4, 8, 16, 32, 64)]
+    said = sweeps._recorded(kept)
+    assert f"seeds: {len(kept[-1].accuracies)}" in said
+    assert sweep.verdict("rank", kept) in said
+    assert sweeps._recorded([]) == ""
+
+
+def test_a_lane_that_broke_is_named_as_it_is_in_work():
+    broke = [sweep.Result("head", None, 10, [], 1000), sweep.Result("lora", 0.1, 10, [], 1000)]
+    assert "broke: head only, LoRA at learning rate 0.1" in sweeps._said("rate", broke, None, 2)
 
 
 @pytest.mark.parametrize("kind", sweep.KINDS)

@@ -10,7 +10,7 @@
   };
 
   // Lines of text with numbers -> numbers.
-  window.chartRows = (text) => text.trimEnd().split('\n').filter(Boolean).map((row) => row.split(' ').map(Number));
+  window.chartRows = (text) => text.split('\n').filter(Boolean).map((row) => row.split(' ').map(Number));
 
   // A figure's JSON, or that and rows "x y y ..." that its lines are made of.
   window.chartFigure = (value) => {

@@ -59,7 +59,7 @@ def ledger(story: Story) -> list[str]:
         values = {lane: known[lane].get(row.key) for lane in lanes}
         pieces.append(f"<tr><th scope='row' title='{escape(row.note)}'>{row.title}</th>")
         pieces += [f"<td>{'—' if value is None else escape(row.show(value))}</td>" for value in values.values()]
-        pieces.append(f"<td class='words'>{_beside(row, values, known)}</td>" if both else "")
+        pieces.append(f"<td class='words'>{_beside(row, values, known)}</td></tr>" if both else "</tr>")
     return [*pieces, "</tbody></table></div>"]
 
 
@@ -122,6 +122,7 @@ def answers(story: Story, classes: list[str]) -> list[str]:
                 f"<td class='{verdict}'>{escape(classes[int(guess)])}<br><small>{100 * probability:.0f} % "
                 f"<span aria-hidden='true'>{marks}</span></small></td>"
             )
+        pieces.append("</tr>")
     return [*pieces, "</tbody></table></div>"]
 
 

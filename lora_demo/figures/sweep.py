@@ -54,10 +54,7 @@ def _line(figure: go.Figure, kind: str, lane: str, cells: list[Result]) -> None:
         hovertemplate="%{customdata}: %{y:.1%}<extra></extra>",
     )  # fmt: skip
     seeds = [
-        (at, accuracy)
-        for at, one in zip(x, cells, strict=True)
-        for accuracy in one.accuracies[:5]
-        if one.accuracies[1:]
+        (at, accuracy) for at, one in zip(x, cells, strict=True) for accuracy in one.accuracies if one.accuracies[1:]
     ]
     if seeds:
         figure.add_scatter(
@@ -95,7 +92,10 @@ def _x_axis(figure: go.Figure, kind: str, places: dict[float | str, float], righ
 
 
 def _number(x: float) -> str:
-    """ "6.5k", "0.001", "10⁻⁵"."""
+    """ "6.5k", "0.001", "3·10" with a raised "−5"."""
     if x >= 1000:
         return f"{x / 1000:.3g}k"
-    return f"{x:g}" if x >= 1e-4 else f"{x:.0e}".replace("1e-0", "10^-").replace("e-0", "·10^-")
+    if x >= 1e-4:
+        return f"{x:g}"
+    digit, exponent = f"{x:.0e}".split("e-")
+    return f"{'' if digit == '1' else f'{digit}·'}10<sup>−{int(exponent)}</sup>"

@@ -14,9 +14,8 @@ from lora_demo import backbones, numerics
 from lora_demo.class_token import only_class_token
 from lora_demo.datasets import Split
 
-BATCH = (
-    50  # images; a stop is heard between batches, and larger ones gain nothing (tests/benchmarks/xray.py prints them)
-)
+# Images; a stop is heard between batches, and larger ones gain nothing (tests/benchmarks/xray.py prints them).
+BATCH = 50
 
 
 @dataclass(frozen=True)

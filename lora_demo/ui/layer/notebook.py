@@ -89,7 +89,7 @@ def show_rank(terms: int) -> str:
     )
 
 
-def show_quick(terms: int) -> tuple[str, str, dict, str]:
+def show_quick(terms: int) -> tuple[str, str, str, str]:
     """What takes no time to find: ranks, draws of A, adding in place."""
     from lora_demo.figures import corrections as figures
     from lora_demo.layer_lab import corrections
@@ -154,7 +154,7 @@ async def train_both_ways() -> AsyncIterator[tuple]:
     )
 
 
-def show_rates() -> tuple[str, dict]:
+def show_rates() -> tuple[str, str]:
     """Loss over learning rate for full fine-tuning and LoRA."""
     from lora_demo.figures import corrections as figures
     from lora_demo.layer_lab import rates

@@ -53,5 +53,5 @@ def charts(**props) -> gr.HTML:
 
 
 def drawn(run_id: str, story: Story, earlier: dict[str, Story]) -> dict:
-    """What the component draws: lists of numbers, so that an update travels as the few that are new."""
+    """What the component draws: texts of numbers that grow, so that an update travels as the few that are new."""
     return {"run": run_id, "frames": FRAMES, "view": race.view(story, earlier)}

@@ -63,11 +63,8 @@ def _recorded(kept: list[sweep.Result]) -> str:
     """What is said of the sweep that comes with the recorded run; nothing where none does."""
     if not kept:
         return ""
-    settings = runs.record(REFERENCE).settings
-    facts = (
-        f"recorded, {settings.steps} steps and {settings.seeds} seeds a cell",
-        "Start makes your own from the form",
-    )
+    steps, seeds = runs.record(REFERENCE).settings.steps, len(kept[0].accuracies)
+    facts = (f"recorded, {steps} steps a cell, seeds: {seeds}", "Start makes your own from the form")
     told = "".join(f"<span>{fact}</span>" for fact in facts)
     return f'<div class="headline">{escape(sweep.verdict("rank", kept))}</div><div class="facts">{told}</div>'
 
@@ -75,13 +72,18 @@ def _recorded(kept: list[sweep.Result]) -> str:
 def _said(kind: str, found: list[sweep.Result], cell: sweep.Cell | None, total: int) -> str:
     text = f"{len(found)} of {total} cells are done"
     if cell is not None:
-        value = "" if cell.value is None else f" at {sweep.KINDS[kind]} {sweep.named(cell.value)}"
-        text += f"; {LANE_NAMES[cell.lane]}{value} is in work"
+        text += f"; {_name(kind, cell)} is in work"
     elif verdict := sweep.verdict(kind, found):
         text = verdict
-    broke = [f"{LANE_NAMES[one.lane]} at {sweep.named(one.value)}" for one in found if not one.accuracies]
+    broke = [_name(kind, one) for one in found if not one.accuracies]
     facts = f'<div class="facts"><span>broke: {escape(", ".join(broke))}</span></div>' if broke else ""
     return f'<div class="headline">{escape(text)}</div>{facts}'
+
+
+def _name(kind: str, one: sweep.Cell | sweep.Result) -> str:
+    """ "LoRA at rank 4", or the lane alone where nothing is swept in it."""
+    at = "" if one.value is None else f" at {sweep.KINDS[kind]} {sweep.named(one.value)}"
+    return LANE_NAMES[one.lane] + at
 
 
 def _csv(kind: str, owner: str, request: gr.Request, *values) -> str:

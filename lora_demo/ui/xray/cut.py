@@ -37,7 +37,7 @@ def build(run_id: gr.Textbox, owner: gr.Textbox) -> None:
         run_id.change(lambda: None, None, picture, cancels=[growing], queue=False, **private)
 
 
-async def _cut(run_id: str, owner: str, request: gr.Request) -> AsyncIterator[dict]:
+async def _cut(run_id: str, owner: str, request: gr.Request) -> AsyncIterator[str]:
     from lora_demo.xray.truncation import SMALL_RANKS
 
     record, scores = record_of(run_id), []
@@ -48,7 +48,7 @@ async def _cut(run_id: str, owner: str, request: gr.Request) -> AsyncIterator[di
         yield figure_text(figures.truncation(scores, SMALL_RANKS, swept))
 
 
-async def _forgotten(run_id: str, _: str) -> AsyncIterator[dict]:
+async def _forgotten(run_id: str, _: str) -> AsyncIterator[str]:
     record, scores = record_of(run_id), []
     yield figure_text(figures.forgetting(scores))
     async for score in jobs.results("lora_demo.xray.forgetting", "forgetting", record):

@@ -85,11 +85,11 @@ def _views(run_id: str, other: str | None, name: str | None, pair: str | None, l
     )
 
 
-def _scrubbed(run_id: str, name: str | None, step: float) -> dict | None:
+def _scrubbed(run_id: str, name: str | None, step: float) -> str | None:
     return _grown(run_id, name, int(step)) if name else gr.skip()
 
 
-def _grown(run_id: str, name: str, step: int) -> dict:
+def _grown(run_id: str, name: str, step: int) -> str:
     from lora_demo.xray.changes import Layer
 
     return figure_text(growth(spectra_of(record_of(run_id)), name, Layer.named(name).label, step))
