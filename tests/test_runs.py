@@ -149,12 +149,15 @@ def test_a_worker_whose_server_is_gone_ends_too(tiny_settings, tmp_path):
 
 
 def own_bytes() -> int:
-    """Memory of this process and of all that came of it, pages that they share counted once.
+    """Memory of this process, its fork server and the workers, pages that they share counted once.
 
-    Without files' pages: how many of those fall to a process changes with what else the machine runs.
+    Without files' pages: how many of those fall to a process changes with what else the machine runs. Without the browser and the
+    app of other tests, which are children of this process too.
     """
     me = psutil.Process()
-    rollups = [Path(f"/proc/{process.pid}/smaps_rollup").read_text() for process in (me, *me.children(recursive=True))]
+    servers = [child for child in me.children() if "multiprocessing.forkserver" in " ".join(child.cmdline())]
+    workers = [worker for server in servers for worker in server.children(recursive=True)]
+    rollups = [Path(f"/proc/{process.pid}/smaps_rollup").read_text() for process in (me, *servers, *workers)]
     return sum(
         1024 * int(kilobytes) for kilobytes in re.findall(r"^Pss_(?:Anon|Shmem): +(\d+)", "".join(rollups), re.M)
     )

@@ -27,8 +27,18 @@ def browser() -> Browser:
 
 
 @pytest.fixture
-def page(browser: Browser, app_url: str) -> Page:
-    """A fresh page on the app, 1280 x 800; the test fails on a console error or a request to another host."""
+def page(unopened: Page, app_url: str) -> Page:
+    """A fresh page on the app."""
+    unopened.goto(app_url)
+    return unopened
+
+
+@pytest.fixture
+def unopened(browser: Browser, app_url: str) -> Page:
+    """A page for a link, 1280 x 800; the test fails on a console error or a request to another host.
+
+    Leaving a page that is still loading is such an error: Gradio's client writes that its stream was aborted.
+    """
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     page = context.new_page()
     page.set_default_timeout(30_000)
@@ -37,7 +47,6 @@ def page(browser: Browser, app_url: str) -> Page:
     page.on("pageerror", lambda error: problems.append(str(error)))
     local = re.compile(rf"^({re.escape(app_url)}|data:|blob:)")
     page.on("request", lambda request: local.match(request.url) or problems.append(f"left the machine: {request.url}"))
-    page.goto(app_url)
     yield page
     context.close()
     assert not problems, problems

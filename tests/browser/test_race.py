@@ -113,7 +113,9 @@ def test_an_earlier_run_is_drawn_with_the_new_one(race: Page):
     expect(headline).to_contain_text("step 20 / 20", timeout=SLOW)
     expect(headline).to_contain_text("LoRA reached", timeout=SLOW)
     lines = race.evaluate("document.getElementById('accuracy').data.length")
-    race.locator("#compare").get_by_label("recorded").check()
+    recorded = race.locator("#compare").get_by_label("recorded")
+    recorded.press("Space")  # by key: what comes into view above it moves it
+    expect(recorded).to_be_checked()
     race.wait_for_function(f"document.getElementById('accuracy').data.length > {lines}")
     expect(race.locator("#answers").get_by_role("row", name="LoRA")).to_contain_text("●")
 

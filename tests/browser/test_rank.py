@@ -133,10 +133,10 @@ def test_a_drawn_matrix_is_linked_by_its_settings(rank_page: Page):
     expect(rank_page).to_have_url(re.compile("random=64%2C48%2C3%2C0.5%2C3"))
 
 
-def test_a_broken_link_gets_a_sentence(rank_page: Page, app_url: str):
-    rank_page.goto(f"{app_url}/?tab=rank&matrix=1+2%0A3")
-    expect(rank_page.get_by_test_id("toast-body")).to_contain_text("Row 2 has 1 number, row 1 has 2")
-    expect(headline(rank_page)).to_have_text("Rank 2 of 3: row 3 = row 1 + row 2")
+def test_a_broken_link_gets_a_sentence(unopened: Page, app_url: str):
+    unopened.goto(f"{app_url}/?tab=rank&matrix=1+2%0A3")
+    expect(unopened.get_by_test_id("toast-body")).to_contain_text("Row 2 has 1 number, row 1 has 2")
+    expect(headline(unopened)).to_have_text("Rank 2 of 3: row 3 = row 1 + row 2")
 
 
 def test_the_grid_keeps_step_with_the_text(rank_page: Page):
