@@ -12,7 +12,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from lora_demo.figures.palette import DARK_TONES
-from lora_demo.ui import api, chart, classify, layer, outbox, rank, tabs, train
+from lora_demo.ui import api, chart, classify, layer, outbox, rank, sessions_left, tabs, train
 from lora_demo.ui.session import OWNER
 from lora_demo.ui.theme import THEME
 from lora_demo.ui.xray import bridge
@@ -47,6 +47,7 @@ def build() -> gr.Blocks:
         demo.load(_opened_tab, None, strip, **quiet)
         api.build()
     _without_progress(demo)
+    sessions_left.forgive(demo)
     return demo
 
 
